@@ -1,0 +1,252 @@
+"""The commands.  Each imports what it needs when it is called, so that `simulator --help` answers at once."""
+
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from . import __version__
+from .base.errors import InputError, SimulatorError
+
+if TYPE_CHECKING:
+    from .check import Checked
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = App(
+    name="simulator",
+    help="Engineered MSCs against colorectal cancer, cell by cell: compare dosing schedules.",
+    help_epilogue="Begin with `simulator init my-study`, or with `simulator run demo`.",
+    help_format="plaintext",
+    version=__version__,
+    suppress_keyboard_interrupt=False,
+)
+
+_File = Annotated[
+    str, Parameter(help="an experiment file, or one that ships: demo, schedules, mechanisms, order")
+]
+_Set = Annotated[
+    list[str] | None,
+    Parameter(name="--set", negative="", help="change a value: --set a.b=c; may be given again"),
+]
+_Flag = Parameter(negative="", show_default=False)
+
+
+def _command(function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Add a command; `--help` lists commands in the order of this file."""
+    return app.command(function, sort_key=len(list(app)))
+
+
+@_command
+def init(folder: Path, /) -> None:
+    """Write a starter experiment into a folder, to make one's own; overwrites nothing."""
+    from .starter import write
+
+    path = write(folder)
+    print(f"Wrote {path}. Edit it, then:")
+    for command in ("check", "explain", "run"):
+        print(f"  simulator {command} {shlex.quote(str(path))}")
+
+
+@_command
+def check(file: _File, /, *, overrides: _Set = None) -> None:
+    """Find every mistake in an experiment file, without running it."""
+    checked = _checked(file, overrides)
+    print(f"{file}: no problems. {checked.size}")
+    for sentence in checked.experiment.idle:
+        print(f"idle: {sentence}")
+
+
+@_command
+def explain(
+    file: _File | None = None,
+    /,
+    *,
+    vocabulary: Annotated[bool, _Flag] = False,
+    overrides: _Set = None,
+) -> None:
+    """Say in prose what an experiment will do: runs, dosing calendar, expected MSCs, cells, rules, cost.
+
+    Parameters
+    ----------
+    vocabulary
+        print what a file may name: actions, signals, observables
+    """
+    from . import explain as prose
+
+    if vocabulary:
+        from .vocabulary import VOCABULARY
+
+        print(prose.vocabulary_text(VOCABULARY), end="")
+    elif file is None:
+        raise InputError("There is nothing to explain.", "Give an experiment file, or --vocabulary.")
+    if file is not None:
+        from .check import checked
+
+        print(prose.explain(checked(file, overrides or ())), end="")
+
+
+@_command
+def run(
+    file: _File,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    overrides: _Set = None,
+    seed: int | None = None,
+    replicates: int | None = None,
+    workers: int | None = None,
+    threads: int | None = None,
+    scheduler: str | None = None,
+    shard: str | None = None,
+    dry_run: Annotated[bool, _Flag] = False,
+    force: Annotated[bool, _Flag] = False,
+) -> None:
+    """Run whatever an experiment file describes; the same command again goes on where it stopped.
+
+    Parameters
+    ----------
+    out
+        the study folder; by default named as the file
+    seed
+        another seed than the file's
+    replicates
+        another number of replicates than the file's
+    workers
+        processes at a time; by default what processors and memory allow
+    threads
+        of each run; by default what the workers leave
+    scheduler
+        address of a dask scheduler whose workers see the same folder, as in tcp://HOST:8786
+    shard
+        I/N: only the I-th of N parts, counted from 1
+    dry_run
+        say what would be done, and do nothing
+    force
+        take over a folder that holds another study
+    """
+    from .base.log import to_console
+    from .experiment.execute import execute
+    from .experiment.plan import parse_shard
+
+    part = parse_shard(shard) if shard is not None else None
+    short = {"seed": seed, "replicates": replicates}
+    given = [f"{key}={value}" for key, value in short.items() if value is not None]
+    checked = _checked(file, [*(overrides or ()), *given])
+    to_console()
+    folder = out if out is not None else Path(Path(file).stem)
+    results = execute(
+        checked.experiment,
+        folder,
+        workers=workers,
+        threads=threads,
+        scheduler=scheduler,
+        shard=part,
+        force=force,
+        dry_run=dry_run,
+    )
+    if results is not None:
+        from .outcome import outcome
+
+        print(outcome(results))
+        print(f"\nFigures and tables on one page: simulator report {shlex.quote(str(folder))}")
+
+
+@_command
+def report(folder: Path, /) -> None:
+    """Draw the figures of a study folder and write its report: one self-contained HTML file."""
+    from .report.page import write
+
+    print(f"Report: {write(folder)}")
+
+
+@_command
+def info(path: Path, /) -> None:
+    """Say what a run file, a burn-in or a study folder holds."""
+    from .info import describe
+
+    print(describe(path))
+
+
+@_command
+def doctor() -> int:
+    """Say what this machine can do, and whether anything essential is broken."""
+    from .doctor import examine
+
+    findings = examine(Path.cwd())
+    print(f"simulator {__version__}")
+    for finding in findings:
+        print(finding)
+    return DONE if all(finding.fine for finding in findings) else FAILED
+
+
+def _checked(file: str, overrides: list[str] | None) -> "Checked":
+    """A checked experiment; what to beware of goes to stderr."""
+    from .check import checked
+
+    found = checked(file, overrides or ())
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted.
+
+    arguments : as on the command line; by default those of the process.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter shall not end a run
+    try:
+        return _attempt(arguments)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+    except CycloptsError as error:
+        error.verbose = False
+        _tell(str(error), "See `simulator --help`, or `simulator COMMAND --help`.")
+        return BAD_INPUT
+    except InputError as error:
+        for problem in error.problems:
+            _tell(*str(problem).splitlines())
+        if len(error.problems) > 1:
+            _tell(f"{len(error.problems)} problems.")
+        return error.exit_code
+    except SimulatorError as error:
+        _tell(*str(error).splitlines())
+        return error.exit_code
+    except BrokenPipeError:  # `simulator explain … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        _tell(f"{error.strerror or error}{': ' if error.filename else ''}{error.filename or ''}")
+        return FAILED
+    except Exception:
+        _tell("This is a mistake in the simulator, not in your input. Please report it with what follows.")
+        traceback.print_exc()
+        return FAILED
+
+
+def _attempt(arguments: Sequence[str] | None) -> int:
+    code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    sys.stdout.flush()  # a reader that has left is noticed here
+    return code if isinstance(code, int) else DONE
+
+
+def _tell(headline: str, *details: str) -> None:
+    """An error on stderr: the headline stands out on a terminal, and lines keep their columns."""
+    from rich.text import Text
+
+    from .base.log import console
+
+    text = Text(headline, "bold red")
+    for line in details:
+        text.append("\n").append(line, "red" if line.strip() == "^" else "default not bold")
+    console().print(text, soft_wrap=True)

@@ -1,0 +1,158 @@
+"""Fields, drugs and the body, read from a tree."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..base.errors import did_you_mean
+from . import amounts
+from .names import Scope
+from .reader import Reader
+from .schema import Antibody, Body, CellProduct, FieldModel, Plasma
+from .tree import Node, describe
+
+_DRUG_TYPES: dict[str, type[Antibody] | type[CellProduct]] = {"antibody": Antibody, "cells": CellProduct}
+
+
+class HostReader:
+    """Reads what lies around the cells of one tree; `scope` says what the tree holds by name."""
+
+    def __init__(self, tree: Node, scope: Scope):
+        self.tree, self.scope = tree, scope
+        self.problems, self.reader = scope.problems, Reader(scope.problems)
+
+    def present(self, *path: str) -> list[tuple[str, Node]]:
+        """Names and nodes of a mapping in the tree; removed ones left out."""
+        node = self.tree.get(*path)
+        return (
+            [] if node is None else [(key, child) for key, child in node.items() if child.value is not None]
+        )
+
+    def named(self, section: str) -> list[tuple[str, Node]]:
+        """Names and nodes of a section; a bad name or the removal of nothing is a problem."""
+        node = self.tree.get(section)
+        if node is None or node.value is None or not self.reader.mapping(node, f"'{section}'"):
+            return []
+        others = [name for name, _ in self.present(section)]
+        for name, child in node.items():
+            if child.value is None:
+                what = f"There is no '{name}' in {section} to remove."
+                self.problems.add(what, did_you_mean(name, others), child.key)
+        return [(name, child) for name, child in self.present(section) if self.reader.is_name(name, child)]
+
+    def fields(self) -> dict[str, FieldModel]:
+        """Every field, `start` in its own unit."""
+        found = {}
+        for name, node in self.named("fields"):
+            read = self.reader.section(FieldModel, node, f"field {name}", ignore=("start",))
+            start = node.get("start")
+            if read is not None and start is not None and start.value is not None:
+                value = self.reader.amount(start, "start", _concentration(read))
+                read = None if value is None else read.model_copy(update={"start": value})
+            if read is not None:
+                found[name] = read
+        return found
+
+    def drugs(self, fields: dict[str, FieldModel]) -> dict[str, Antibody | CellProduct]:
+        """Every drug; `secretes` in the units of the fields."""
+        found: dict[str, Antibody | CellProduct] = {}
+        for name, node in self.named("drugs"):
+            if not self.reader.mapping(node, f"drug {name}"):
+                continue
+            given = node.get("type")
+            kind = _DRUG_TYPES.get(str(given.value)) if given is not None else None
+            if given is None or kind is None:
+                what = (
+                    f"drug {name} lacks 'type'."
+                    if given is None
+                    else f"{describe(given)} is no type of drug."
+                )
+                self.problems.add(
+                    what, "Allowed: antibody, cells.", node.key if given is None else given.where
+                )
+                continue
+            read = self.reader.section(kind, node, f"drug {name}", ignore=("secretes",))
+            if isinstance(read, CellProduct):
+                self._check_product(name, read, node)
+                read = read.model_copy(update={"secretes": self._secretes(name, fields)})
+            if read is not None:
+                found[name] = read
+        return found
+
+    def _secretes(self, drug: str, fields: dict[str, FieldModel]) -> dict[str, float]:
+        node = self.tree.get("drugs", drug, "secretes")
+        if node is not None and node.value is not None:
+            self.reader.mapping(node, "'secretes'")
+        found = {}
+        for name, child in self.present("drugs", drug, "secretes"):
+            at_key = Node(name, child.key, child.key)
+            if self.scope.holds("fields", name, at_key, f"{drug}: `secretes {name}`") and name in fields:
+                value = self.reader.amount(child, name, _secretion(fields[name]))
+                if value is not None:
+                    found[name] = value
+        return found
+
+    def _check_product(self, name: str, product: CellProduct, node: Node) -> None:
+        """The kind that arrives is in the tree, in the bulk layer, and has the product's traits."""
+        kinds, at = dict(self.present("cells")), node.get("cell") or node
+        cell = kinds.get(product.cell)
+        if cell is None:
+            help = did_you_mean(product.cell, kinds)
+            if product.cell in self.scope.known.shipped("kinds"):
+                help = f"Add it: use: [{product.cell}, …]."
+            what = f"{name} gives cells of kind '{product.cell}', which this experiment lacks."
+            self.problems.add(what, help, at.where)
+            return
+        layer = cell.get("layer")
+        if layer is not None and layer.value == "lymphoid":
+            what = f"{name} gives '{product.cell}', a kind of the lymphoid layer."
+            self.problems.add(what, "Cell products arrive in the bulk layer.", at.where)
+        own = {trait for trait, _ in self.present("cells", product.cell, "traits")}
+        for trait, child in self.present("drugs", name, "traits"):
+            if trait not in own:
+                self.problems.add(
+                    f"{product.cell} has no trait '{trait}'.", did_you_mean(trait, own), child.key
+                )
+
+    def body(self, fields: dict[str, FieldModel]) -> Body | None:
+        """The body; pools of absent kinds and plasma levels of absent fields are idle."""
+        node = self.tree.get("body")
+        if node is None or node.value is None:
+            help = "Use a patient of the catalogue, or write a `body:` section."
+            self.problems.add("There is no body.", help, self.tree.key)
+            return None
+        kept = self.held(self.held(node, "blood", "kinds"), "plasma", "fields")
+        body = self.reader.section(Body, kept, "'body'", ignore=("plasma",))
+        plasma = self._plasma(kept.get("plasma"), fields)
+        return None if body is None else body.model_copy(update={"plasma": plasma})
+
+    def held(self, body: Node, key: str, sort: str) -> Node:
+        """The body without the entries of a section that this experiment lacks."""
+        section = body.get(key)
+        if section is None or not section.is_map:
+            return body
+        left = {
+            name: child
+            for name, child in section.items()
+            if self.scope.holds(sort, name, Node(name, child.key, child.key), f"body: `{key} {name}`")
+        }
+        return Node({**dict(body.items()), key: Node(left, section.where, section.key)}, body.where, body.key)
+
+    def _plasma(self, node: Node | None, fields: dict[str, FieldModel]) -> dict[str, Plasma]:
+        if node is None or node.value is None or not self.reader.mapping(node, "'plasma'"):
+            return {}
+        found = {}
+        for name, child in node.items():
+            if name in fields and child.value is not None:
+                convert = {"baseline": _concentration(fields[name])}
+                read = self.reader.section(Plasma, child, f"plasma {name}", convert)
+                if read is not None:
+                    found[name] = read
+        return found
+
+
+def _concentration(field: FieldModel) -> Callable[[Any], float]:
+    return lambda given: amounts.concentration(given, field)
+
+
+def _secretion(field: FieldModel) -> Callable[[Any], float]:
+    return lambda given: amounts.secretion(given, field)

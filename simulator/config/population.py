@@ -1,0 +1,153 @@
+"""How patients differ: values of the tree drawn once for each patient, whatever the arm.
+
+A value belongs to its path: the dice are keyed by (seed, patient) and counted
+by a hash of the path, so that adding a path moves no other path's draw.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable
+from statistics import NormalDist
+from typing import Any
+
+from ..base import units
+from ..base.errors import InputError, did_you_mean
+from .merge import put, split_path
+from .names import Known
+from .reader import Reader
+from .schema import Distribution
+from .tree import Node, Problems, describe
+
+ROOTS = ("cells", "fields", "drugs", "body", "tissue")
+_NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_SORTS = {"cells": "kinds", "fields": "fields", "drugs": "drugs"}
+_STANDARD = NormalDist()
+
+# A standard normal deviate for a path: that of a patient, or a bound that every patient keeps to.
+Deviates = Callable[[str], float]
+
+
+def site(path: str) -> int:
+    """The dice counter of a path: a stable 32-bit hash of its text."""
+    return int.from_bytes(hashlib.blake2b(path.encode(), digest_size=4).digest(), "little")
+
+
+def deviates_of(seed: int, patient: int) -> Deviates:
+    """The standard normal deviates of a patient; imports the dice only when one is asked for."""
+
+    def deviate(path: str) -> float:
+        from ..base import rng
+
+        dice = rng.make_dice(seed, patient, 0)
+        return _STANDARD.inv_cdf(float(rng.uniform(dice, rng.STREAM["population"], 0, 0, site(path))))
+
+    return deviate
+
+
+class Population:
+    """The distributions under `population:`, by the path of the value that they move."""
+
+    def __init__(self, node: Node | None, problems: Problems):
+        self.rows: dict[str, tuple[Distribution, Node]] = {}
+        reader = Reader(problems)
+        if node is None or node.value is None or not reader.mapping(node, "'population'"):
+            return
+        for name, child in node.items():
+            path = ".".join(str(part) for part in split_path(name))
+            if child.value is None:
+                problems.add(f"There is no '{name}' in population to remove.", "", child.key)
+            elif split_path(name)[0] not in ROOTS:
+                help = f"A path begins with {', '.join(ROOTS)}: cells.tumor.traits.mhc1.median."
+                problems.add(f"'{name}' is not a value that differs between patients.", help, child.key)
+            else:
+                row = reader.section(Distribution, child, f"population {name}")
+                if row is not None and _sound(row, child, problems):
+                    self.rows[path] = row, child
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+    def applied(self, tree: Node, deviates: Deviates, problems: Problems) -> Node:
+        """The tree with every value drawn that stands in it; absent ones are for `check` to judge."""
+        for path, (row, node) in self.rows.items():
+            keys = split_path(path)
+            old = tree.get(*keys)
+            given = row.median if row.sd is None else row.mean
+            if old is None and (given is None or tree.get(*keys[:2]) is None):
+                continue
+            try:
+                value = drawn(row, old.plain() if old is not None else given, deviates(path))
+            except InputError as error:
+                problems.take(error, node.key, path)
+                continue
+            tree = put(tree, keys, Node(value, node.key, node.key))
+        return tree
+
+    def check(self, tree: Node, known: Known, idle: dict[str, None], problems: Problems) -> None:
+        """Every path names a value of the tree, or a kind, field or drug that is idle here."""
+        for path, (row, node) in self.rows.items():
+            keys, here = split_path(path), tree
+            for depth, part in enumerate(keys):
+                child = here.get(part)
+                if child is not None and child.value is not None:
+                    here = child
+                    continue
+                sort = _SORTS.get(str(keys[0])) if depth == 1 else None
+                if sort and known.elsewhere(sort, str(part)):
+                    idle[f"population: `{path}` is idle: this experiment has no '{part}'."] = None
+                elif depth < len(keys) - 1 or (row.median is None and row.mean is None):
+                    shown = ".".join(str(k) for k in keys[: depth + 1])
+                    help = did_you_mean(str(part), [key for key, _ in here.items()])
+                    problems.add(f"The experiment has no '{shown}'.", help, node.key)
+                break
+            else:
+                if isinstance(here.value, dict | list):
+                    problems.add(f"'{path}' is {describe(here)}, not a number.", "Name a number.", node.key)
+
+
+def _sound(row: Distribution, node: Node, problems: Problems) -> bool:
+    """Log-normal with `log_sd` and perhaps `median`, or normal with `sd` and perhaps `mean`."""
+    if (row.log_sd is None) == (row.sd is None):
+        problems.add(
+            "A distribution needs either log_sd (log-normal) or sd (normal).", "Give one of them.", node.key
+        )
+        return False
+    wrong, right = ("mean", "median") if row.sd is None else ("median", "mean")
+    if getattr(row, wrong) is not None:
+        at = node.get(wrong) or node
+        problems.add(f"'{wrong}' does not go with this distribution.", f"Write {right}.", at.key)
+        return False
+    return True
+
+
+def drawn(row: Distribution, current: Any, deviate: float) -> str | int | float:
+    """A patient's value, in the unit of the center; exactly the center at a deviate of 0 within bounds."""
+    center = row.median if row.sd is None else row.mean
+    number, unit = _split(current if center is None else center)
+    if row.log_sd is not None:
+        if number <= 0:
+            raise InputError(
+                f"the median of a log-normal is {number:g}.", "Give a positive median, or sd instead."
+            )
+        value = number * math.exp(row.log_sd * deviate)
+    else:
+        value = number + units.value(row.sd, unit or "1") * deviate
+    low = -math.inf if row.low is None else units.value(row.low, unit or "1")
+    high = math.inf if row.high is None else units.value(row.high, unit or "1")
+    if low > high:
+        raise InputError(f"low ({row.low}) is above high ({row.high}).", "Exchange them.")
+    value = min(max(value, low), high)
+    return f"{value!r} {unit}" if unit else value
+
+
+def _split(given: Any) -> tuple[float, str]:
+    """Number and unit of a value as written."""
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return float(given), ""
+    if not isinstance(given, str):
+        raise InputError(f"{given} is not a number.", "A distribution moves a number.")
+    units.parse(given)
+    end = _NUMBER.match(given)
+    assert end is not None, "units.parse accepts only text that begins with a number"
+    return float(end.group()), given[end.end() :].strip()

@@ -1,0 +1,344 @@
+"""What an experiment file may hold: the models, their units and their ranges.
+
+Every quantity is stored as a float in the unit its field names; a user writes
+it with any unit of the same dimension.  Times are hours, lengths micrometers.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple
+
+from annotated_types import GroupedMetadata
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field as Key, WithJsonSchema
+
+from ..base import units
+
+VERSION = "1"  # of the meaning of a configuration; part of every digest
+
+
+@dataclass(frozen=True)
+class quantity(GroupedMetadata):
+    """Marks a float that is written as a number with a unit and stored in `unit` ("1": a plain number)."""
+
+    unit: str
+    above: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def __iter__(self) -> Iterator[object]:
+        yield BeforeValidator(lambda given: units.value(given, self.unit))
+        yield Key(gt=self.above, ge=self.at_least, le=self.at_most)
+        plain = {"type": ["number", "string"], "description": "a plain number"}
+        example = f"a number with a unit, as in '{units.format(1.0, self.unit)}'"
+        yield WithJsonSchema(plain if self.unit == "1" else {"type": "string", "description": example})
+
+
+_IN_CONTEXT = WithJsonSchema(
+    {"type": ["number", "string"], "description": "a number, with its unit if it has one"}
+)
+
+
+Time = Annotated[float, quantity("h", at_least=0)]
+Positive = Annotated[float, quantity("1", above=0)]
+Share = Annotated[float, quantity("1", at_least=0, at_most=1)]
+# Numbers whose unit follows from the action or the field they stand under; `load` converts them.
+Level = Annotated[float, Key(ge=0), _IN_CONTEXT]
+HalfMax = Annotated[float, Key(gt=0), _IN_CONTEXT]
+Sites = Annotated[int, Key(ge=1)]
+Name = Annotated[str, Key(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Strict(BaseModel):
+    """A section: unknown keys are errors, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+# --- the vocabulary that the floors above hand down --------------------------------------
+
+
+class Action(NamedTuple):
+    """Something a cell can do.  `argument` is "", "field" or "trait"; `unit` that of `base` and `to`
+    ("" a plain number, "secretion" an amount or mass per cell and time); `keys` what it takes beside
+    base, when and source; `layers` where it is allowed."""
+
+    name: str
+    argument: str
+    unit: str
+    keys: tuple[str, ...]
+    layers: tuple[str, ...]
+    hazard: bool
+    doc: str
+
+
+class Signal(NamedTuple):
+    """Something a cell can sense.  `argument`: "", "field", "trait" or "trait or kind"."""
+
+    name: str
+    argument: str
+    doc: str
+
+
+class Observable(NamedTuple):
+    """A recorded quantity: its unit and what it is."""
+
+    name: str
+    unit: str
+    doc: str
+
+
+class Vocabulary(NamedTuple):
+    """Every name the floors above offer to a configuration."""
+
+    actions: dict[str, Action]
+    signals: dict[str, Signal]
+    observables: dict[str, Observable]
+    designs: tuple[str, ...] = ("compare",)
+
+
+# --- cells ---------------------------------------------------------------------------------
+
+
+class Spread(Strict):
+    """How the start value of a trait varies between cells: a share that has it, or a log-normal."""
+
+    share: Share | None = None  # 1 with this probability, else 0
+    median: float | None = None
+    log_sd: Annotated[float, Key(ge=0)] = 0.0
+    source: str | None = None
+
+
+class Behavior(Strict):
+    """What cells of a kind do, and how strongly where no rule acts.
+
+    `base` is in the unit of the action: hazards and frequencies 1/h, `admit` cells/mm3/h,
+    `secrete` [field unit]·µm³/h, `take_up` and `exchange` 1/h, `express` a plain level,
+    `kill` completed kills per hour.
+    """
+
+    base: Level
+    when: str | None = None  # a trait or 'engaged', or 'not …': acts only while it exceeds 0.5
+    uses: Name | None = None  # divide, kill: a trait that must be ≥ 1 and falls by one each time
+    leaves: Name | None = None  # die, necrose, lyse, clear: the kind that takes the site
+    targets: Name | None = None  # kill: the kind that is hit
+    on: tuple[Name, ...] = ()  # kill: target traits whose product is the chance of recognition
+    hits: Annotated[int, Key(ge=1, le=100)] = 1  # kill: hits that complete a kill
+    repair: Annotated[float, quantity("h", above=0)] | None = None  # kill: mean time to lose one hit
+    dies_after: Time = 0.0  # kill: from the last hit to death
+    arrest: Annotated[float, quantity("h", above=0)] | None = None  # kill: mean time on one target
+    toward: Name | None = None  # migrate: the field whose gradient is followed
+    bias: Share = 0.0  # migrate: share of steps that follow a saturating gradient
+    half_max: HalfMax | None = None  # migrate: concentration of half receptor occupancy [field unit]
+    sensitivity: Positive = 0.01  # migrate: occupancy difference across a site of half-maximal bias
+    barrier: Share = 1.0  # migrate: relative chance of a step from stroma into a nest
+    scaled_by: Name | None = None  # secrete: a trait that multiplies the rate
+    level: Level | None = None  # exchange: the concentration in the blood [field unit]
+    rise: Annotated[float, quantity("1/h", above=0)] | None = None  # express: relaxation rate upward
+    fall: Annotated[float, quantity("1/h", above=0)] | None = None  # express: relaxation rate downward
+    set: float | None = None  # switch: the value the trait takes
+    source: str | None = None
+
+
+class Rule(Strict):
+    """One row: how a signal raises or lowers a behavior.
+
+    v ← v + r·(to − v), r = H(x; half_max, hill)·[when]·(1 − occupancy of blocked_by), where x is the
+    signal.  Without `half_max`, r is x clamped to [0, 1].  `against: plasma` subtracts the response to
+    the plasma concentration of the same field (never below zero).
+    """
+
+    behavior: str
+    raised_by: str | None = None
+    lowered_by: str | None = None
+    to: Level
+    half_max: HalfMax | None = None
+    hill: Positive = 1.0
+    when: str | None = None
+    blocked_by: Name | None = None
+    against: Literal["plasma"] | None = None
+    source: str | None = None
+
+    @property
+    def signal(self) -> str:
+        """The signal that drives the row."""
+        return self.raised_by or self.lowered_by or ""
+
+
+class Cell(Strict):
+    """A kind of cell: where it lives, what it remembers, what it does, what changes that."""
+
+    layer: Literal["bulk", "lymphoid"]
+    tracked: bool = False  # bulk kinds only: each cell has an identity (lymphoid cells always have)
+    compartment: Literal["nest", "stroma"] = "nest"  # which side of the barrier a bulk kind stands on
+    traits: dict[Name, float | Spread] = {}
+    behaviors: dict[str, Behavior] = {}
+    rules: tuple[Rule, ...] = ()
+    description: str = ""
+    source: str | None = None
+
+
+# --- fields, drugs, body -------------------------------------------------------------------
+
+
+class FieldModel(Strict):
+    """A diffusing substance."""
+
+    unit: Literal["nM", "ng/mL", "pg/mL", "mmHg"]
+    diffusion: Annotated[float, quantity("um2/h", above=0)]
+    decay: Annotated[float, quantity("1/h", at_least=0)]
+    molar_mass: Annotated[float, quantity("g/mol", above=0)] | None = None
+    grid: Literal[1, 2, 4] = 2  # sites per voxel edge
+    start: Level = 0.0  # concentration at the start [unit]
+    description: str = ""
+    source: str | None = None
+
+
+class Antibody(Strict):
+    """A two-compartment antibody; occupancy = C·penetration / (C·penetration + kd)."""
+
+    type: Literal["antibody"]
+    clearance: Annotated[float, quantity("L/d", above=0)]
+    central_volume: Annotated[float, quantity("L", above=0)]
+    intercompartmental: Annotated[float, quantity("L/d", at_least=0)]
+    peripheral_volume: Annotated[float, quantity("L", above=0)]
+    reference_weight: Annotated[float, quantity("kg", above=0)]
+    clearance_exponent: float = 0.0  # of weight / reference_weight, on clearance and intercompartmental
+    volume_exponent: float = 0.0
+    molar_mass: Annotated[float, quantity("g/mol", above=0)]
+    kd: Annotated[float, quantity("nM", above=0)]
+    penetration: Share = 1.0
+    infusion: Time = 0.5
+    description: str = ""
+    source: str | None = None
+
+
+class CellProduct(Strict):
+    """Living cells given into the blood: first pass through the lung, then wherever the blood goes."""
+
+    type: Literal["cells"]
+    cell: Name  # the kind that arrives in a block
+    traits: dict[Name, float] = {}  # start traits this product sets on its cells
+    viability: Share = 1.0
+    infusion: Time = 0.5
+    lung_retention: Share  # of viable cells, at the first pass
+    lung_half_life: Annotated[float, quantity("h", above=0)]  # of viable cells trapped in the lung
+    lung_release: Annotated[float, quantity("1/h", at_least=0)]  # from lung back to blood
+    blood_half_life: Annotated[float, quantity("h", above=0)]  # free in the blood, all exits together
+    liver_spleen_share: Share  # of the cells that leave the blood
+    tumor_fraction: Share  # of the dose that reaches `tumor_reference_volume` of tumor, alive
+    tumor_reference_volume: Annotated[float, quantity("mL", above=0)]
+    half_life: Annotated[float, quantity("h", above=0)]  # once settled in any tissue
+    secretes: dict[Name, Level] = {}  # field: per-cell rate outside the block [field unit·µm³/h]
+    description: str = ""
+    source: str | None = None
+
+
+Drug = Annotated[Antibody | CellProduct, Key(discriminator="type")]
+
+
+class Plasma(Strict):
+    """A substance in plasma: its baseline and what spills over from tissue."""
+
+    baseline: Level = 0.0  # [field unit]
+    half_life: Annotated[float, quantity("h", above=0)] = 0.5
+    spill: Share = 0.0  # share of what tissue makes that reaches plasma
+    source: str | None = None
+
+
+class Body(Strict):
+    """The patient around the lesions."""
+
+    weight: Annotated[float, quantity("kg", above=0)]
+    tumor_volume: Annotated[float, quantity("mL", above=0)]
+    blood_volume: Annotated[float, quantity("mL", above=0)]
+    plasma_volume: Annotated[float, quantity("mL", above=0)]
+    blood: dict[Name, Annotated[float, quantity("cells/uL", at_least=0)]] = {}
+    blood_turnover: Annotated[float, quantity("h", above=0)] = (
+        168.0  # half-life of a pool's return to its baseline; assumed
+    )
+    plasma: dict[Name, Plasma] = {}
+    source: str | None = None
+
+
+# --- tissue, block, run --------------------------------------------------------------------
+
+
+class Tissue(Strict):
+    """What a block is seeded with; everything here acts before day 0."""
+
+    stroma: Share = 0.30  # share of sites
+    vessel: Share = 0.05
+    debris: Share = 0.0  # of the nest, at the start
+    nest_width: Annotated[float, quantity("um", above=0)] = 150.0  # typical width of a nest of tumor cells
+    founders: dict[Name, float | Spread] = {}  # start traits of the seeded tumor cells
+    infiltrate: dict[
+        Name, dict[Literal["nest", "stroma"], Annotated[float, quantity("cells/mm2", at_least=0)]]
+    ] = {}
+    reach: Annotated[int, Key(ge=1, le=4)] = 2  # how far a daughter or an arrival finds a free site
+    source: str | None = None
+
+
+class Block(Strict):
+    """One lattice: a packed piece of a lesion, or a whole small nodule."""
+
+    mode: Literal["tissue", "nodule"] = "tissue"
+    shape: tuple[Sites, Sites, Sites]  # sites (z, y, x); a 2-D block has z = 1
+    site: Annotated[float, quantity("um", above=0)] = 15.0
+    walls: Literal["closed", "periodic"] = "closed"
+    phenotype: Name | None = None
+    cells: Annotated[int, Key(ge=1)] | None = None  # nodule: tumor cells at the start
+    volume: Annotated[float, quantity("mL", above=0)] | None = None  # of the lesion it stands for, on day 0
+
+
+class Step(Strict):
+    """Step lengths: numerics, not biology."""
+
+    tissue: Annotated[float, quantity("h", above=0)] = 1.0
+    motility: Annotated[float, quantity("h", above=0)] = 4 / 60
+    fields: Annotated[float, quantity("h", above=0)] = 1.0
+
+
+class Distribution(Strict):
+    """How a value differs between patients; `median` or `mean` default to the value in the file."""
+
+    median: Any = None
+    log_sd: Annotated[float, Key(ge=0)] | None = None
+    mean: Any = None
+    sd: Any = None
+    low: Any = None  # values outside [low, high] are moved to the bound
+    high: Any = None
+    source: str | None = None
+
+
+class Record(Strict):
+    """What is written when; day 0 is always written."""
+
+    series: str | list[str] = "every 1 d"
+    snapshots: str | list[str] = "every 21 d"
+
+
+class Compare(Strict):
+    """The declared comparison: every other arm against `reference`."""
+
+    reference: Name
+    outcome: str = "log tumor_volume"
+    at: Time | None = None
+    level: Annotated[float, Key(gt=0, lt=1)] = 0.95
+
+
+class Lesion(Strict):
+    """Everything one block is simulated with."""
+
+    block: Block
+    tissue: Tissue
+    cells: dict[Name, Cell]
+    fields: dict[Name, FieldModel]
+
+
+class Model(Strict):
+    """Everything one run is simulated with, in numbers: one patient, one phase of one arm."""
+
+    lesions: tuple[Lesion, ...]
+    drugs: dict[Name, Drug]
+    body: Body
+    step: Step

@@ -1,0 +1,168 @@
+"""What an experiment will cost: cells, memory and time; refused where it cannot fit in memory."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..base.errors import InputError
+from .plan import plan
+from .words import count, duration
+
+if TYPE_CHECKING:
+    from ..config.load import Experiment
+    from ..config.schema import Lesion
+
+SITE_BYTES = 48  # of one site, with every field on a grid of 2 sites
+AGENT_BYTES = 96  # of one lymphoid cell or MSC in the compact lists and tables
+PROCESS_BYTES = 300e6  # interpreter, libraries, compiled kernels
+SPEED = 1e6  # cell-hours per second and thread, the least the engine is built for
+_SECTION_MM = 0.011  # cells/mm² are counted in a 4-µm section plus a 7-µm cell: validation.md §5
+_UNKNOWN_GROWTH_H = 240.0  # a burn-in until a size: its time is known only afterwards
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The size of an experiment.  Cells and memory are of its largest run; time is on one thread."""
+
+    runs: int
+    burn_ins: int
+    sites: int
+    cells: float  # living cells at the start of treatment
+    memory: float  # bytes a run
+    memory_available: float  # bytes
+    memory_limit: str  # what sets it
+    cell_hours: float  # of all runs and burn-ins
+    speed: float  # cell-hours per second and thread
+    seconds: float
+
+    def __str__(self) -> str:
+        memory = f"{self.memory / 1e9:.2g} of {self.memory_available / 1e9:.3g} GB ({self.memory_limit})"
+        return (
+            f"{count(self.runs, 'run')} and {count(self.burn_ins, 'burn-in')}; the largest has "
+            f"{self.sites:,} sites, about {self.cells:,.0f} cells and takes {memory}. In all "
+            f"{self.cell_hours:.2g} cell-hours: {duration(self.seconds)} on one thread "
+            f"at {self.speed:.2g} a second."
+        )
+
+
+def estimate(experiment: "Experiment", speed: float = SPEED) -> Estimate:
+    """Estimate cells, memory and time of an experiment before anything runs.
+
+    speed : cell-hours per second and thread.  Growth is left out, so a nodule's time is a lower
+    bound.  Raises InputError where the largest run needs more memory than there is.
+    """
+    planned = plan(experiment)
+    sizes = {arm: _size(experiment.model(arm, 1, "treatment").lesions) for arm in experiment.arms}
+    burn_in_hours = _burn_in_hours(experiment)
+    cell_hours = sum(sizes[run.arm][1] * experiment.duration for run in planned.runs)
+    cell_hours += sum(sizes[burn_in.arm][1] * burn_in_hours for burn_in in planned.burn_ins)
+    sites, cells, memory = (max(size[k] for size in sizes.values()) for k in range(3))
+    available, limit = memory_limit()
+    if memory > available:
+        raise InputError(
+            f"A run of {sites:,} sites needs {memory / 1e9:.3g} GB of memory; this machine has "
+            f"{available / 1e9:.3g} GB ({limit}).",
+            "Take a smaller block.shape, or a machine with more memory.",
+        )
+    return Estimate(
+        runs=len(planned.runs),
+        burn_ins=len(planned.burn_ins),
+        sites=int(sites),
+        cells=cells,
+        memory=memory,
+        memory_available=available,
+        memory_limit=limit,
+        cell_hours=cell_hours,
+        speed=speed,
+        seconds=cell_hours / speed,
+    )
+
+
+def work_hours(experiment: "Experiment") -> tuple[float, float]:
+    """Simulated hours of a burn-in and of a run, by which progress is weighed."""
+    return _burn_in_hours(experiment), experiment.duration
+
+
+def memory_limit() -> tuple[float, str]:
+    """Bytes of memory this process may use, and what sets the limit (machine, cgroup, ulimit)."""
+    limits = [(_machine_bytes(), "machine")]
+    limits += [(size, "cgroup") for size in _cgroup_bytes()]
+    try:
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        limits.append((math.inf if soft == resource.RLIM_INFINITY else float(soft), "ulimit"))
+    except ImportError:  # not on Windows
+        pass
+    return min(limits, key=lambda limit: limit[0])
+
+
+def _size(lesions: "tuple[Lesion, ...]") -> tuple[int, float, float]:
+    """Sites, living cells and bytes of one run."""
+    sites = sum(math.prod(lesion.block.shape) for lesion in lesions)
+    tumor = sum(_tumor_cells(lesion) for lesion in lesions)
+    lymphoid = sum(_lymphoid_cells(lesion) for lesion in lesions)
+    return sites, tumor + lymphoid, sites * SITE_BYTES + lymphoid * AGENT_BYTES + PROCESS_BYTES
+
+
+def _tumor_cells(lesion: "Lesion") -> float:
+    if lesion.block.cells is not None:
+        return float(lesion.block.cells)
+    tissue = lesion.tissue
+    empty = min(1.0, tissue.stroma + tissue.vessel)
+    return math.prod(lesion.block.shape) * (1.0 - empty) * (1.0 - tissue.debris)
+
+
+def _lymphoid_cells(lesion: "Lesion") -> float:
+    """Infiltrate at its densities; the stroma is its share of the volume, the nest the rest."""
+    edge = lesion.block.site / 1000.0
+    volume = math.prod(lesion.block.shape) * edge * edge * edge
+    share = {"stroma": lesion.tissue.stroma, "nest": 1.0 - lesion.tissue.stroma}
+    return sum(
+        density / _SECTION_MM * volume * share[where]
+        for densities in lesion.tissue.infiltrate.values()
+        for where, density in densities.items()
+    )
+
+
+def _burn_in_hours(experiment: "Experiment") -> float:
+    given = experiment.burn_in.time_h
+    return _UNKNOWN_GROWTH_H if given is None else given
+
+
+def _machine_bytes() -> float:
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):  # a system that does not say
+        return math.inf
+
+
+def _cgroup_bytes() -> list[float]:
+    """Limits of every cgroup around this process (v2 and v1), from its own to the root."""
+    root = Path("/sys/fs/cgroup")
+    try:
+        groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    except OSError:
+        return []
+    found = []
+    for _, controllers, inner in groups:
+        if controllers not in ("", "memory"):
+            continue
+        base, name = (root / "memory", "memory.limit_in_bytes") if controllers else (root, "memory.max")
+        folder = base / inner.strip("/")
+        for place in (folder, *folder.parents):
+            text = _read(place / name)
+            if text.isdigit():
+                found.append(float(text))
+            if place == base:
+                break
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,190 @@
+"""Run an experiment: what is finished is kept, what is missing is done, here or on many workers."""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..base.errors import InputError, Problem, SimulatorError
+from ..base.log import get_logger, to_file
+from ..base.threads import available_cpus
+from .collect import Results, collect
+from .estimate import Estimate, estimate, work_hours
+from .order import Failed, Order, drive
+from .plan import Run, plan
+from .pools import Cluster, Engine, InProcess, Pool, local_cluster, remote_cluster
+from .progress import Progress
+from .study import Study, writing
+from .words import count
+
+if TYPE_CHECKING:
+    from ..config.load import Experiment
+
+log = get_logger("experiment")
+
+
+class _Means(NamedTuple):
+    """With what a study is run."""
+
+    workers: int
+    threads: int | None
+    scheduler: str | None
+    engine: Engine
+
+
+def execute(
+    experiment: "Experiment",
+    out: str | Path,
+    workers: int | None = None,
+    threads: int | None = None,
+    scheduler: str | None = None,
+    shard: tuple[int, int] | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    progress: bool = True,
+    engine: Engine | None = None,
+) -> Results | None:
+    """Run an experiment into the study folder `out`, or go on with it; returns its results.
+
+    workers : processes on this machine, by default as many as CPUs, memory and runs allow; 1 runs
+    in this process.  threads : of each run, by default the CPUs that the workers leave, on a cluster
+    those of its worker.  scheduler : address of a `distributed` cluster whose workers see the same
+    folder.  shard : (I, N), only the I-th of N parts, from 1.  force : take over a folder that holds
+    another study.  dry_run : log what would be done and return None.  progress : show it.  engine :
+    another simulation, for tests.
+
+    Raises InputError where the input cannot be run, or the folder is in use or holds another study;
+    SimulatorError naming the runs that failed, after all others are done; KeyboardInterrupt on
+    Ctrl-C and SIGTERM.  Whatever is finished is kept, and the same call goes on from there.
+    """
+    for name, given in (("workers", workers), ("threads", threads)):
+        if given is not None and given < 1:
+            raise InputError(f"{given} {name} can do nothing.", f"Give --{name} 1 or more, or leave it out.")
+    planned, size, study = plan(experiment), estimate(experiment), Study(out)
+    runs = planned.shard(*shard) if shard else planned.runs
+    if dry_run:
+        missing = _missing(study, runs)
+        log.info("%s", size)
+        log.info("To do in %s: %d of %s.", study.path, len(missing), count(len(runs), "run"))
+        return None
+    with _terminated_as_interrupted(), study.lock(shard), ExitStack() as stack:
+        said = study.prepare(planned, force)
+        with writing(study.log):
+            stack.enter_context(to_file(study.log, logging.DEBUG))
+        for sentence in (*said, str(size)):
+            log.info("%s", sentence)
+        todo = _missing(study, runs)
+        log.info("To do: %d of %s.", len(todo), count(len(runs), "run"))
+        failed: list[Failed] = []
+        if todo:
+            means = _means(todo, size, workers, threads, scheduler, engine or _simulation())
+            failed = _run(experiment, study, todo, len(runs), means, progress)
+        results = collect(study.path)
+        if failed:
+            raise _failure(failed, len(runs), study)
+        log.debug("%s", results)
+        return results
+
+
+def _missing(study: Study, runs: tuple[Run, ...]) -> list[Run]:
+    """Runs without a finished file; of arms that are the same to the digit, the first."""
+    firsts: dict[str, Run] = {}
+    for run in runs:
+        firsts.setdefault(run.digest, run)
+    return [run for run in firsts.values() if not study.is_finished(run.digest)]
+
+
+def _simulation() -> Engine:
+    from ..run import simulation, warm  # bring numba: only where something is to be run
+
+    return Engine(simulation.grow, simulation.treat, warm.warm)
+
+
+def _means(
+    todo: list[Run],
+    size: Estimate,
+    workers: int | None,
+    threads: int | None,
+    scheduler: str | None,
+    engine: Engine,
+) -> _Means:
+    """Choose workers and threads where the user did not, and say why."""
+    if scheduler is not None:
+        log.info("On the workers of %s, one run each.", scheduler)
+        return _Means(0, threads, scheduler, engine)
+    cpus, limit = available_cpus()
+    room = int(0.9 * size.memory_available // size.memory)
+    if workers is None:
+        workers = max(1, min(cpus // (threads or 1), room))
+    workers = min(workers, len(todo))
+    threads = threads or max(1, cpus // workers)
+    log.info(
+        "%s with %s each: there are %s (%s), memory for %s (%s), and %s to do.",
+        count(workers, "worker"),
+        count(threads, "thread"),
+        count(cpus, "CPU"),
+        limit,
+        count(room, "run"),
+        size.memory_limit,
+        count(len(todo), "run"),
+    )
+    return _Means(workers, threads, None, engine)
+
+
+def _run(
+    experiment: "Experiment", study: Study, todo: list[Run], runs: int, means: _Means, progress: bool
+) -> list[Failed]:
+    """Do the missing runs and their burn-ins; returns what failed."""
+    if means.scheduler is None:
+        means.engine.warm(log.info)  # here, once: workers then find the kernels on the disk
+    order = Order(todo, study, means.threads)
+    burn_in, run = work_hours(experiment)
+    weights = {task.digest: run if task.start else burn_in for task in order.tasks()}
+    bar = Progress(weights, runs, kept=runs - len(todo))
+    with ExitStack() as stack:
+        stack.enter_context(bar.shown(quiet=not progress))
+        pool: Pool
+        if means.scheduler is not None:
+            pool = Cluster(stack.enter_context(remote_cluster(means.scheduler)), means.engine, experiment)
+        elif means.workers > 1:
+            pool = Cluster(stack.enter_context(local_cluster(means.workers)), means.engine, experiment)
+        else:
+            pool = InProcess(means.engine, experiment, bar.reach)
+        return drive(pool, order, bar, study.is_made)
+
+
+def _failure(failed: list[Failed], runs: int, study: Study) -> SimulatorError:
+    """One error for all that failed; bad input where nothing else is to blame."""
+    problems = []
+    for task, _, failure in failed:
+        problems += [
+            Problem(f"{task}: {problem.what}", problem.help, problem.where) for problem in failure.problems
+        ]
+    if all(failure.is_input for _, _, failure in failed):
+        return InputError(problems)
+    lost = sum(count for _, count, _ in failed)
+    lines = [f"{lost} of {count(runs, 'run')} failed; finished runs are kept, details stand in {study.log}."]
+    return SimulatorError("\n".join([*lines, *map(str, problems), "The same command tries them again."]))
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Inside the `with`, SIGTERM acts like Ctrl-C; only the main thread can arrange it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        log.info("Interrupted: what is finished is kept, and the same command goes on from there.")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)

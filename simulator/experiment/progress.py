@@ -1,0 +1,85 @@
+"""How far a study is and when it will be done: a bar on a terminal, plain lines elsewhere."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..base.log import console, get_logger
+from .words import count, duration
+
+_LINE_S = 15.0  # between two plain lines
+
+log = get_logger("experiment.progress")
+
+
+class Progress:
+    """Work done, weighed by simulated hours; tells nobody until `shown`.
+
+    weights : hours of each task, by digest; runs : how many of the tasks are runs, kept : how many
+    runs were there before.
+    """
+
+    def __init__(self, weights: dict[str, float], runs: int, kept: int = 0):
+        self._weights, self._runs, self._finished = weights, runs, kept
+        self._total = sum(weights.values())
+        self._fractions: dict[str, float] = {}
+        self._started = self._told = time.monotonic()
+        self._bar = self._task = None
+        self._line_s = math.inf
+
+    @contextmanager
+    def shown(self, quiet: bool = False) -> Iterator[None]:
+        """Inside the `with`, progress is visible: as a bar on a terminal, else as log lines."""
+        self._started = self._told = time.monotonic()
+        if quiet or not console().is_terminal:
+            self._line_s = math.inf if quiet else _LINE_S
+            yield
+            return
+        from rich import progress as rich
+
+        columns = (
+            rich.TextColumn("{task.description}"),
+            rich.BarColumn(),
+            rich.TaskProgressColumn(),
+            rich.TimeElapsedColumn(),
+            rich.TextColumn("{task.fields[left]}"),
+        )
+        with rich.Progress(*columns, console=console()) as self._bar:
+            self._task = self._bar.add_task(self._count(), total=1.0, left="")
+            yield
+        self._bar = None
+
+    def reach(self, digest: str, fraction: float) -> None:
+        """A task is done to `fraction` of itself; it never falls."""
+        self._fractions[digest] = max(self._fractions.get(digest, 0.0), min(1.0, fraction))
+        self.tick()
+
+    def finish(self, digest: str, is_run: bool) -> None:
+        """A task has ended, well or not."""
+        self._finished += is_run
+        self.reach(digest, 1.0)
+
+    def tick(self) -> None:
+        """Tell how things stand, if it is time to."""
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.share, description=self._count(), left=self._left())
+        elif now - self._told > self._line_s:
+            self._told = now
+            log.info("%s, %.0f %%, %s", self._count(), 100.0 * self.share, self._left())
+
+    @property
+    def share(self) -> float:
+        """Share of all work that is done."""
+        done = sum(self._weights[digest] * part for digest, part in self._fractions.items())
+        return done / self._total if self._total else 1.0
+
+    def _count(self) -> str:
+        return f"{self._finished} of {count(self._runs, 'run')}"
+
+    def _left(self) -> str:
+        elapsed, share = time.monotonic() - self._started, self.share
+        if share <= 0.0 or elapsed < 2.0:
+            return ""
+        return f"about {duration(elapsed * (1.0 - share) / share)} left"

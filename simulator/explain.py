@@ -1,0 +1,271 @@
+"""An experiment in prose, before it runs: what is compared and given, what to expect, what is assumed."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .base import units
+from .check import Checked
+from .config.load import Experiment
+from .config.schema import Action, Lesion, Model, Signal, Vocabulary
+from .experiment.estimate import duration
+from .experiment.plan import plan
+from .run.expectation import expectations
+from .run.lesion import block_ml, lesion_volume_ml
+from .sentences import cell_lines, field_lines
+
+_WIDTH = 100
+
+
+def explain(checked: Checked) -> str:
+    """An experiment in prose: runs, blocks, doses, warnings, cells, fields, what is assumed or idle, cost."""
+    experiment = checked.experiment
+    typical = checked.typical.model(None, 1, "treatment")
+    opening = [experiment.title, *experiment.description.splitlines()]
+    return _page(opening, {
+        "Runs": _runs(experiment),
+        "Blocks": _blocks(typical),
+        "Doses": _doses(checked),
+        "Warnings": checked.warnings,
+        "Cells": _cells(typical.lesions),
+        "Fields": _fields(typical.lesions),
+        "Assumed": _assumed(experiment),
+        "Idle here": experiment.idle,
+        "Cost": _cost(checked),
+    })  # fmt: skip
+
+
+def _page(opening: Iterable[str], sections: Mapping[str, Iterable[str]]) -> str:
+    """Headings over wrapped lines; what is cut off hangs below its own beginning.
+
+    Empty sections are left out.
+    """
+    page = [part for line in opening for part in textwrap.wrap(line, _WIDTH)]
+    for heading, lines in sections.items():
+        body = []
+        for line in lines:
+            indent = "  " + " " * (len(line) - len(line.lstrip(" ")))
+            body += textwrap.wrap(
+                line.strip(), _WIDTH, initial_indent=indent, subsequent_indent=indent + "    ",
+                break_long_words=False, break_on_hyphens=False,
+            )  # fmt: skip
+        if body:
+            page += ["", heading, *body]
+    return "\n".join(page).lstrip("\n") + "\n"
+
+
+# --- what is run -----------------------------------------------------------------------------------
+
+
+def _runs(experiment: Experiment) -> Iterator[str]:
+    planned = plan(experiment)
+    counts = [
+        (len(experiment.arms), "arm"),
+        (experiment.patients, "patient"),
+        (experiment.replicates, "replicate"),
+    ]
+    product = " × ".join(_count(number, thing) for number, thing in counts)
+    burn_in = experiment.burn_in
+    grown = f"grown from the run {burn_in.path}"
+    if burn_in.time_h is not None:
+        grown = f"{_days(burn_in.time_h)} of growth"
+    if burn_in.tumor_cells is not None:
+        grown = f"growth to {burn_in.tumor_cells:,} tumor cells"
+    yield f"{product} = {_count(len(planned.runs), 'run')}, each {_days(experiment.duration)} from day 0."
+    yield (
+        f"{_count(len(planned.burn_ins), 'burn-in')} before day 0 ({grown}); arms branch from the burn-in of "
+        "their patient and replicate and share its dice, so they differ by nothing but their treatment."
+    )
+    own = [arm.name for arm in experiment.arms.values() if arm.own_burn_in]
+    if own:
+        yield f"With a burn-in of their own, since they differ before day 0: {', '.join(own)}."
+    yield f"Written: series {experiment.record.series}, snapshots {experiment.record.snapshots}."
+    if experiment.compare is not None:
+        asked = experiment.compare
+        day = "the last common record" if asked.at is None else f"day {asked.at / 24.0:g}"
+        yield (
+            f"Compared: every other arm with {asked.reference}, {asked.outcome} at {day}, paired by patient "
+            f"and replicate, with {100.0 * asked.level:g} % intervals."
+        )
+    if experiment.population:
+        yield f"Patients differ in {', '.join(experiment.population.rows)}."
+    for arm in experiment.arms.values():
+        changes = [f"{path} = {value}" for path, value in _leaves(arm.overrides)]
+        if changes:
+            yield f"{arm.name} changes {'; '.join(changes)}."
+
+
+def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a tree by its dotted path, sources left out."""
+    if not isinstance(tree, Mapping):
+        yield path, tree
+        return
+    for key, child in tree.items():
+        if key != "source":
+            yield from _leaves(child, f"{path}.{key}" if path else str(key))
+
+
+def _blocks(model: Model) -> Iterator[str]:
+    for index, lesion in enumerate(model.lesions):
+        block, tissue = lesion.block, lesion.tissue
+        edges = " × ".join(f"{n * block.site / 1000.0:.3g}" for n in block.shape)
+        kind = f"{block.cells:,} cells growing freely" if block.cells is not None else "a packed piece"
+        kind += f" of a lesion of {units.format(_round(lesion_volume_ml(model, index)), 'mL')}"
+        looks = f", {block.phenotype}" if block.phenotype else ""
+        yield (
+            f"{' × '.join(map(str, block.shape))} sites of {units.format(block.site, 'um')}: {edges} mm, "
+            f"{units.format(_round(block_ml(lesion)), 'mL')}; {kind}{looks}."
+        )
+        yield (
+            f"  {_percent(tissue.stroma)} stroma, {_percent(tissue.vessel)} vessels, nests "
+            f"{units.format(tissue.nest_width, 'um')} wide, {_percent(tissue.debris)} of them debris."
+        )
+        for name, where in tissue.infiltrate.items():
+            there = ", ".join(
+                f"{units.format(density, 'cells/mm2')} in {side}" for side, density in where.items()
+            )
+            yield f"  {name}: {there}."
+
+
+# --- what is given, and what it brings ---------------------------------------------------------------
+
+
+def _doses(checked: Checked) -> Iterator[str]:
+    for arm, regimen in checked.regimens.items():
+        yield arm
+        for line in regimen.calendar(checked.experiment.duration).splitlines():
+            yield f"  {line}"
+        for dose, found in expectations(checked.typical.model(arm, 1, "treatment"), regimen).items():
+            hot = "" if found.h_hot is None else f", H_hot at most {found.h_hot:.2g}"
+            yield f"  {dose} bring {_mscs(found.mscs)} to a block on average{hot}."
+    yield (
+        "H_hot = n·s / (k·K_rec): the CXCL9 of the dose's MSCs, if all lived at once and it spread evenly, "
+        "over the concentration of half-maximal entry. Near 1 they recruit throughout the block, far below "
+        "only close to themselves."
+    )
+
+
+# --- biology -----------------------------------------------------------------------------------------
+
+
+def _cells(lesions: tuple[Lesion, ...]) -> Iterator[str]:
+    yield "Rules act in the order shown, each moving the value on from where the last one left it."
+    for heading, lesion in _distinct(lesions):
+        yield from heading
+        for kind in lesion.cells:
+            yield from cell_lines(kind, lesion)
+
+
+def _fields(lesions: tuple[Lesion, ...]) -> Iterator[str]:
+    for heading, lesion in _distinct(lesions):
+        yield from heading
+        yield from field_lines(lesion)
+
+
+def _distinct(lesions: tuple[Lesion, ...]) -> Iterator[tuple[list[str], Lesion]]:
+    """Lesions whose cells or fields differ, with a heading where there are several."""
+    seen: list[Lesion] = []
+    for number, lesion in enumerate(lesions):
+        if any(lesion.cells == other.cells and lesion.fields == other.fields for other in seen):
+            continue
+        seen.append(lesion)
+        yield ([f"In lesion {number}:"] if len(lesions) > 1 else []), lesion
+
+
+def _assumed(experiment: Experiment) -> Iterator[str]:
+    """What has no published value, by where it stands."""
+    found: dict[str, list[str]] = {}
+    entries = list(_sources(experiment.tree.plain(), ()))
+    for path, source in entries:
+        if source.startswith("assumed"):
+            found.setdefault(" ".join(path[:2]), []).append(_entry(path[2:]))
+    count = sum(map(len, found.values()))
+    if count:
+        yield f"{count} of {len(entries)} sourced entries are assumed; `source:` in the files says why."
+    for owner, names in found.items():
+        details = ", ".join(filter(None, names))
+        yield f"  {owner}{': ' if details else ''}{details}."
+
+
+def _entry(path: tuple[str, ...]) -> str:
+    """A sourced entry below its owner: a behavior by its name, a rule as 'divide (lowered by ifng)'."""
+    if path[:1] == ("rules",):
+        direction, _, signal = path[2].partition(" ")
+        return f"{path[1]} ({direction.replace('_', ' ')} {signal})"
+    return " ".join(path[1:] if path[:1] == ("behaviors",) else path)
+
+
+def _sources(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every `source:` of a tree with the path of what it belongs to."""
+    if isinstance(tree, Mapping):
+        for key, child in tree.items():
+            if key == "source" and isinstance(child, str):
+                yield path, child
+            elif key not in ("arms", "phenotypes"):
+                yield from _sources(child, (*path, str(key)))
+    elif isinstance(tree, list):
+        for child in tree:
+            yield from _sources(child, path)
+
+
+def _cost(checked: Checked) -> Iterator[str]:
+    size = checked.size
+    yield (
+        f"{_count(size.runs, 'run')} and {_count(size.burn_ins, 'burn-in')}, together about "
+        f"{duration(size.seconds)} on one thread ({size.cell_hours:.2g} cell-hours at {size.speed:.0g} a "
+        "second); runs share the processors."
+    )
+    yield (
+        f"The largest run has {size.sites:,} sites and about {size.cells:,.0f} cells, and takes "
+        f"{size.memory / 1e9:.2g} of {size.memory_available / 1e9:.3g} GB of memory ({size.memory_limit})."
+    )
+
+
+# --- the vocabulary ----------------------------------------------------------------------------------
+
+
+def vocabulary_text(vocabulary: Vocabulary) -> str:
+    """Everything a file may name: what cells can do, what they can sense, what a run reports."""
+    return _page([], {
+        "Actions: what a cell can do (`behaviors:`)": map(_action, vocabulary.actions.values()),
+        "Signals: what a cell can sense (`raised_by:`, `lowered_by:`)": map(
+            _signal, vocabulary.signals.values()
+        ),
+        "Observables: what a run reports, and `compare:` can take as NAME or log NAME": [
+            *(f"{entry.name} [{entry.unit}]: {entry.doc}" for entry in vocabulary.observables.values()),
+            "FIELD_mean, FIELD_max [unit of the field]: mean and largest concentration in the block",
+        ],
+    })  # fmt: skip
+
+
+def _action(action: Action) -> str:
+    unit = {"": "plain number", "secretion": "amount or mass per cell and time"}.get(action.unit, action.unit)
+    keys = f"; takes {', '.join(action.keys)}" if action.keys else ""
+    name = f"{action.name} {action.argument.upper()}".strip()
+    return f"{name} [{unit}]: {action.doc} ({' or '.join(action.layers)} layer{keys})"
+
+
+def _signal(signal: Signal) -> str:
+    argument = "" if signal.name.isupper() else signal.argument.upper().replace(" OR ", "|")
+    return f"{signal.name} {argument}".strip() + f": {signal.doc}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def _days(hours: float) -> str:
+    return units.format(hours / 24.0, "d")
+
+
+def _mscs(mscs: float) -> str:
+    return f"{mscs:.2g} MSCs" if mscs < 100 else f"{mscs:,.0f} MSCs"
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:g} %"
+
+
+def _round(value: float) -> float:
+    """To three significant digits."""
+    return float(f"{value:.3g}")

@@ -1,0 +1,265 @@
+"""The figures of space: the middle section of the tissue, and of the chemokine field, arm by arm."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from ..base.errors import InputError
+from ..run.reading import read
+from . import style
+from .canvas import Missing, Plot, add_axes, clean, drawn, inches, number, sheet
+from .study import Study
+
+_DAYS = 4  # at most so many columns
+_GRID_ARMS = 5  # up to so many arms have a row of days each; more arms show their last day only
+_BARS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # µm
+_FIELD = "cxcl9"
+
+
+class Section(NamedTuple):
+    """One panel: the tissue of an arm at a day."""
+
+    arm: str
+    day: float
+    tissue: xr.Dataset
+
+
+@drawn
+def tissue(study: Study) -> Plot:
+    """Middle section of the block: bulk cells as squares, lymphoid cells as dots over them."""
+    sections, across, who = _sections(study)
+    if "kind" not in sections[0].tissue:
+        raise Missing("no run recorded tissue snapshots")
+    title = "The tissue, arm by arm" if len({s.day for s in sections}) > 1 else "The tissue of every arm"
+    seen = {kind: dots for section in sections for kind, dots in _kinds_in(section.tissue).items()}
+    about = f"Middle section of the block, {who}."
+    figure, axes = _grid(sections, across, title, about, legend=_kind_legend(seen))
+    for one, section in zip(axes, sections, strict=True):
+        _draw_tissue(one, section.tissue)
+    _finish(axes, sections, across)
+    caption = (
+        "One site is one square: bulk cells in color, empty sites white. Dots: lymphoid cells, which share "
+        "sites with bulk cells. Diamonds: MSCs. All panels show the same person and the same section; "
+        "arms share their tissue on day 0 unless one changes it before."
+        + (f" Lesion 1 of {study.lesions}." if study.lesions > 1 else "")
+    )
+    return Plot("tissue", "Tissue", caption, figure)
+
+
+@drawn
+def chemokine_map(study: Study) -> Plot:
+    """CXCL9 in the same sections, with the MSCs of the section."""
+    sections, across, who = _sections(study)
+    if _FIELD not in sections[0].tissue:
+        raise Missing(f"no run recorded {_FIELD} in its snapshots")
+    about = f"Middle section of the block, {who}."
+    figure, axes = _grid(sections, across, "CXCL9 in the tissue", about, right=0.95, scale=0.75)
+    planes = [_middle(section.tissue[_FIELD]) for section in sections]
+    norm = _norm(np.concatenate([plane.ravel() for plane in planes]))
+    for one, section, plane in zip(axes, sections, planes, strict=True):
+        extent = _extent(section.tissue)
+        image = one.imshow(plane, cmap=style.FIELD_MAP, norm=norm, extent=extent, interpolation="none")
+        points = _points(section.tissue["kind"], "msc") if "kind" in section.tissue else np.empty((0, 2))
+        edge: dict[str, Any] = {"markeredgecolor": style.INK, "markeredgewidth": 0.5}
+        one.plot(*points.T, "D", color="white", markersize=3.4, **edge)
+    _finish(axes, sections, across)
+    place, inch = axes[min(across, len(axes)) - 1].get_position(), 1 / figure.get_figwidth()
+    beside = figure.add_axes((place.x1 + 0.1 * inch, place.y0, 0.13 * inch, place.height))
+    bar = figure.colorbar(image, cax=beside)
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(number))
+    bar.set_label(f"CXCL9 ({clean(sections[0].tissue[_FIELD].attrs.get('units', ''), 16)})")
+    bar.outline.set_visible(False)
+    caption = "Concentration of CXCL9, one color scale for all panels. White diamonds: MSCs in the section."
+    return Plot("chemokine_map", "Chemokine in the tissue", caption, figure)
+
+
+def _sections(study: Study) -> tuple[list[Section], int, str]:
+    """What to draw, how many panels in a row, and whose tissue it is."""
+    runs = study.runs_of_one_person()
+    try:
+        opened = {arm: read(path) for arm, path in runs}
+        days = {arm: [float(day) for day in run.snapshot_days] for arm, run in opened.items()}
+        if not opened or not all(days.values()):
+            raise Missing("no run recorded tissue snapshots")
+        if len(opened) > _GRID_ARMS:
+            chosen = [(arm, day) for arm, day in zip(opened, (d[-1] for d in days.values()), strict=True)]
+            first = study.reference if study.reference in opened else runs[0][0]
+            chosen.insert(0, (first, days[first][0]))
+            across = 4
+        else:
+            chosen = [(arm, day) for arm in opened for day in _spread(days[arm])]
+            across = len(_spread(days[runs[0][0]]))
+        sections = [Section(arm, day, opened[arm].snapshot(day=day)) for arm, day in chosen]
+    except InputError as error:
+        raise Missing(error.problems[0].what) from None
+    patient, replicate = next(key[1:] for key, path in study.files.items() if path == runs[0][1])
+    return sections, across, f"patient {patient}, replicate {replicate}"
+
+
+def _spread(days: list[float]) -> list[float]:
+    """At most four of the days, evenly over them, first and last among them."""
+    picks = np.linspace(0, len(days) - 1, min(_DAYS, len(days))).round().astype(int)
+    return [days[i] for i in dict.fromkeys(picks.tolist())]
+
+
+def _grid(
+    sections: list[Section],
+    across: int,
+    title: str,
+    subtitle: str,
+    legend: Sequence[Artist] = (),
+    right: float = 0.15,
+    scale: float = 1.0,
+) -> tuple[Figure, list[Axes]]:
+    """Panels of the shape of a section, `across` in a row, with `right` inches for a color bar."""
+    left_um, right_um, bottom_um, top_um = _extent(sections[0].tissue)
+    width = scale * {1: 4.5, 2: 3.2, 3: 2.6}.get(across, 2.15)
+    height = width * min(2.0, max(0.1, (bottom_um - top_um) / (right_um - left_um)))
+    rows = _has_rows(sections, across)
+    figure, boxes = sheet(
+        title, subtitle, (width, height), len(sections), across, gap=(0.12, 0.12 if rows else 0.35),
+        margin=(0.4 if rows else 0.15, right, 0.35), legend=legend,
+    )  # fmt: skip
+    return figure, [add_axes(figure, box) for box in boxes]
+
+
+def _has_rows(sections: list[Section], across: int) -> bool:
+    """True where each row of panels is one arm."""
+    return all(len({s.arm for s in sections[i : i + across]}) == 1 for i in range(0, len(sections), across))
+
+
+def _finish(axes: list[Axes], sections: list[Section], across: int) -> None:
+    """Frames, names of arms and days, one scale bar."""
+    rows = _has_rows(sections, across)
+    for i, (one, section) in enumerate(zip(axes, sections, strict=True)):
+        one.set_xticks([])
+        one.set_yticks([])
+        one.grid(False)
+        for spine in one.spines.values():
+            spine.set(visible=True, color=style.MUTED, linewidth=0.6)
+        if not rows:
+            one.set_title(f"{clean(section.arm, 20)}, day {section.day:g}", size=9)
+        elif i < across:
+            one.set_title(f"day {section.day:g}")
+        if rows and i % across == 0:
+            one.set_ylabel(clean(section.arm, 22), size=9.5)
+    last_row = across * ((len(axes) - 1) // across)
+    _scale_bar(axes[last_row], _extent(sections[last_row].tissue))
+
+
+def _scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
+    """A bar of round length just below the panel."""
+    width = extent[1] - extent[0]
+    depth = -0.13 / inches(axes)[1]
+    length = max((bar for bar in _BARS if bar <= 0.45 * width), default=_BARS[0])
+    axes.plot(
+        [0.0, length / width], [depth, depth], color=style.INK, linewidth=3, solid_capstyle="butt",
+        transform=axes.transAxes, clip_on=False,
+    )  # fmt: skip
+    axes.text(length / width + 0.03, depth, f"{length} µm", transform=axes.transAxes, va="center", size=8.5)
+
+
+def _kinds_in(tissue: xr.Dataset) -> dict[str, bool]:
+    """The kinds in a section, True for lymphoid ones, which are drawn as dots."""
+    seen: dict[str, bool] = {}
+    for layer, dots in (("kind", False), ("lymphoid", True)):
+        if layer in tissue:
+            names, codes = _names(tissue[layer]), np.unique(_middle(tissue[layer])).tolist()
+            seen |= {names[code]: dots for code in codes if code in names}
+    return {kind: dots for kind, dots in seen.items() if kind != "empty"}
+
+
+def _draw_tissue(axes: Axes, tissue: xr.Dataset) -> None:
+    """Draw one section: bulk cells as an image, MSCs and lymphoid cells as marks over it."""
+    names, plane = _names(tissue["kind"]), _middle(tissue["kind"])
+    colors = style.kind_colors([*names.values(), *_kinds_in(tissue)])
+    codes = np.ones((256, 3))
+    for code, name in names.items():
+        codes[code] = to_rgb(colors[name])
+    axes.imshow(codes[plane], extent=_extent(tissue), interpolation="none")
+    site = 72 * inches(axes)[0] / plane.shape[1]
+    for kind, dots in _kinds_in(tissue).items():
+        if dots or kind == "msc":
+            points = _points(tissue["lymphoid" if dots else "kind"], kind)
+            size = min(5.5, max(1.8, 0.85 * site)) if dots else min(8.0, max(4.5, 1.2 * site))
+            axes.plot(
+                *points.T, style.MARKS.get(kind, "o"), color=colors[kind], markersize=size,
+                markeredgecolor="white" if dots else style.INK, markeredgewidth=0.35 if dots else 0.7,
+                zorder=3 if dots else 4, rasterized=len(points) > 400,
+            )  # fmt: skip
+
+
+def _kind_legend(seen: dict[str, bool]) -> list[Artist]:
+    """Squares for bulk kinds, a diamond for MSCs, dots for lymphoid kinds, in the order of the palette."""
+    order = [*style.KINDS, *sorted(set(seen) - set(style.KINDS))]
+    colors = style.kind_colors(seen)
+    handles: list[Artist] = []
+    for kind in sorted(seen, key=order.index):
+        words = clean(style.kind_words(kind), 24)
+        if seen[kind] or kind == "msc":
+            edge: dict[str, Any] = {
+                "markeredgecolor": "white" if seen[kind] else style.INK,
+                "markeredgewidth": 0.6,
+            }
+            mark: dict[str, Any] = {
+                "marker": style.MARKS.get(kind, "o"),
+                "markersize": 6,
+                "linestyle": "none",
+            }
+            handles.append(Line2D([], [], color=colors[kind], label=words, **mark, **edge))
+        else:
+            handles.append(Patch(facecolor=colors[kind], edgecolor=style.MUTED, linewidth=0.4, label=words))
+    return handles
+
+
+def _names(array: xr.DataArray) -> dict[int, str]:
+    """Code → kind, as the array says itself; code 0 is an empty site."""
+    codes = np.atleast_1d(array.attrs.get("flag_values", [])).tolist()
+    names = str(array.attrs.get("flag_meanings", "")).split()
+    return {int(code): name for code, name in zip(codes, names, strict=False)} | {0: "empty"}
+
+
+def _middle(array: xr.DataArray) -> np.ndarray:
+    """The middle z section, (y, x)."""
+    return array.values[array.shape[0] // 2]
+
+
+def _points(array: xr.DataArray, kind: str) -> np.ndarray:
+    """Positions (x, y) in µm of the cells of a kind in the middle section."""
+    codes = [code for code, name in _names(array).items() if name == kind]
+    y, x = np.nonzero(np.isin(_middle(array), codes))
+    *_, ys, xs = (array[dim].values for dim in array.dims)
+    return np.column_stack([xs[x], ys[y]])
+
+
+def _extent(tissue: xr.Dataset) -> tuple[float, float, float, float]:
+    """Left, right, bottom, top of the section in µm; y grows downward."""
+    array = tissue["kind"] if "kind" in tissue else tissue[_FIELD]
+    *_, ys, xs = (array[dim].values for dim in array.dims)
+    half = (xs[1] - xs[0]) / 2 if len(xs) > 1 else 7.5
+    return float(xs[0] - half), float(xs[-1] + half), float(ys[-1] + half), float(ys[0] - half)
+
+
+def _norm(values: np.ndarray) -> Normalize:
+    """One scale for all panels; logarithmic where the values span more than a factor of thirty."""
+    finite = values[np.isfinite(values)]
+    high = float(finite.max()) if finite.size else 1.0
+    positive = finite[finite > 0]
+    low = max(float(positive.min()), high / 1e3) if positive.size else 0.0
+    if low > 0 and math.log10(high / low) > 1.5:
+        return LogNorm(low, high, clip=True)
+    return Normalize(0.0, high if high > 0 else 1.0)
+
+
+FIGURES: tuple[Callable[[Study], Plot], ...] = (tissue, chemokine_map)

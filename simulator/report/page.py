@@ -1,0 +1,66 @@
+"""The report: figures in a folder, and one HTML file that holds everything and asks nothing of a network."""
+
+from pathlib import Path
+
+from ..base.errors import InputError
+from . import dosing, forest, maps, plots, sections
+from .canvas import Missing, Plot, save, write_whole
+from .html import Html, escaped, figure as framed, join, tag
+from .study import Study, open_study
+
+FIGURES = (*dosing.FIGURES[:1], *forest.FIGURES, *plots.FIGURES, *dosing.FIGURES[1:], *maps.FIGURES)
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def write(folder: Path | str) -> Path:
+    """Draw the figures of a study and write its report; returns the path of `report.html`.
+
+    Reads plan.json, tables/*.csv and runs/*.h5 of `folder`, writes figures/*.svg,
+    figures/*.png and report.html; what is missing is said in the report.  Raises
+    InputError where the folder holds no study, SimulatorError where it cannot be
+    written.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder.", "Give the folder of a study that has run.")
+    study = open_study(folder)
+    figures = _figures(study)
+    path = folder / "report.html"
+    write_whole(path, _page(study, figures).encode("utf-8"))
+    return path
+
+
+def _figures(study: Study) -> dict[str, Html]:
+    """Draw and save every figure that the study has numbers for; note the others."""
+    framed_figures: dict[str, Html] = {}
+    if not study.files:
+        return framed_figures
+    for draw in FIGURES:
+        try:
+            plot: Plot = draw(study)
+        except Missing as missing:
+            study.notes.append(f"The figure '{draw.__name__.replace('_', ' ')}' is not drawn: {missing}.")
+            continue
+        files = save(plot, study.folder / "figures")
+        framed_figures[plot.name] = framed(plot, len(framed_figures) + 1, files)
+    return framed_figures
+
+
+def _page(study: Study, figures: dict[str, Html]) -> str:
+    parts = sections.all_sections(study, figures)
+    contents = tag("nav", tag("ol", join(
+        tag("li", tag("a", part.heading, href=f"#{part.anchor}")) for part in parts
+    )), aria_label="Contents")  # fmt: skip
+    body = join(tag("section", tag("h2", part.heading), part.body, id=part.anchor) for part in parts)
+    css = Html(Path(__file__).with_name("page.css").read_text(encoding="utf-8"))
+    head = join([
+        Html('<meta charset="utf-8">\n'),
+        Html('<meta name="viewport" content="width=device-width, initial-scale=1">\n'),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{escaped(_POLICY)}">\n'),
+        tag("title", study.plan.title or "Study"),
+        tag("style", css),
+    ])  # fmt: skip
+    page = tag("head", head)
+    page += tag("body", sections.header(study, contents), tag("main", body), sections.footer(study))
+    return f'<!DOCTYPE html>\n<html lang="en">\n{page}</html>\n'

@@ -1,0 +1,167 @@
+"""One lesion of a patient: its block, its volume, and the share of the infused cells that it sees."""
+
+import math
+
+import numpy as np
+
+from ..base.rng import make_dice
+from ..body.patient import Host
+from ..config.schema import CellProduct, Lesion, Model
+from ..tissue.state import ADMITTED
+from ..tissue.step import Block, Inflow, Inputs
+from ..tissue.volume import RelativeVolume
+
+_MM3_PER_ML = 1000.0
+
+
+class LesionRun:
+    """A block and what is reckoned from it.
+
+    model, index : the patient's model and which of its lesions this is; key : (seed, patient, replicate).
+    """
+
+    def __init__(self, model: Model, index: int, key: tuple[int, int, int]):
+        self.index = index
+        self.lesion: Lesion = model.lesions[index]
+        self.block = Block(self.lesion, model.step, make_dice(*key, index), model.drugs)
+        self.volume = RelativeVolume(self.lesion.cells, self._count("tumor"),
+                                     self._count("debris") + self._count("necrosis"), model.step.tissue)  # fmt: skip
+        self.start_ml = lesion_volume_ml(model, index)
+        self.placed = np.zeros(0, np.int64)  # infused cells placed in the block, per dose of cells
+        self.expected = np.zeros(0)  # and how many their flux brings on average
+
+    def _count(self, kind: str) -> int:
+        code = self.block.kind(kind)
+        return 0 if code < 0 else int(np.count_nonzero(self.block.state.bulk == code))
+
+    def change_model(self, model: Model) -> None:
+        """Follow an arm's model from day 0, which is now."""
+        self.lesion = model.lesions[self.index]
+        self.block.change_model(self.lesion, model.step)
+        self.volume.set_cells(self.lesion.cells)
+        self.volume.set_day_zero()
+        if self.lesion.block.mode == "nodule" and self.lesion.block.volume is None:
+            filled = sum(self._count(kind) for kind in ("tumor", "debris", "necrosis"))
+            self.start_ml = nodule_ml(self.lesion, filled)
+
+    def advance(self, step: int, host: Host) -> None:
+        """One tissue step on what the body offers now."""
+        code = self.block.kind("tumor")
+        before = self.block.state.ledger[code].copy()
+        cells = self._count("tumor")
+        inputs = self._inputs(host)
+        placed = self.block.advance(step, inputs)
+        if inputs.inflow is not None:
+            expected = inputs.inflow.per_ml * self.block.served_ml
+            self.placed = placed if len(self.placed) == 0 else self.placed + placed
+            self.expected = expected if len(self.expected) == 0 else self.expected + expected
+        self.volume.advance(before, self.block.state.ledger[code], cells)
+
+    def _inputs(self, host: Host) -> Inputs:
+        """The body's offer: drugs, plasma, blood, and the infused cells on their way."""
+        doses = [i for i, dose in enumerate(host.doses) if isinstance(host.drugs[dose.drug], CellProduct)]
+        inflow = None
+        if doses:
+            products = [host.drugs[host.doses[i].drug] for i in doses]
+            inflow = Inflow(
+                per_ml=host.arrivals[doses],
+                number=np.array([host.doses[i].number for i in doses], np.int64),
+                cell=tuple(product.cell for product in products),
+                traits=tuple(product.traits for product in products),
+            )
+        return Inputs(host.occupancy, host.plasma, host.blood, inflow)
+
+    # --- what is reckoned ----------------------------------------------------------------------
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the lesion now."""
+        return self.start_ml * self.volume.relative
+
+    @property
+    def volume_mm3(self) -> float:
+        """Volume of the lesion now; 0 once its block holds no tumor cell and no debris."""
+        return self.volume_ml * _MM3_PER_ML
+
+    @property
+    def diameter_mm(self) -> float:
+        """Diameter of a sphere of that volume."""
+        return (6.0 * self.volume_mm3 / math.pi) ** (1.0 / 3.0)
+
+    @property
+    def arrived(self) -> int:
+        """Infused cells that were placed in the block so far."""
+        code = self.block.kind("msc")
+        return 0 if code < 0 else int(self.block.state.ledger[code, ADMITTED])
+
+    def secretion(self) -> dict[str, float]:
+        """What a mL of the block's tissue makes of each field on average [field unit / h]."""
+        fields = self.block.fields
+        return {name: float(fields.s[fields.offset[f] : fields.offset[f + 1]].mean())
+                for f, name in enumerate(self.block.names.fields)}  # fmt: skip
+
+    @property
+    def h_hot(self) -> float:
+        """H_hot = n·s / (k·K_rec): what the living MSCs' CXCL9 would hold of CXCR3, spread evenly."""
+        found = recruitment(self.lesion)
+        if found is None or self.block.kind("msc") < 0:
+            return 0.0
+        decay, half_max = found
+        f = self.block.names.fields.index("cxcl9")
+        state = self.block.state
+        agents = int(state.count[0])
+        mine = state.agents.kind[:agents] == self.block.kind("msc")
+        total = float(np.sort(state.secretes[:agents, f][mine]).sum())
+        return total / (self.block.lattice.sites * self.block.site_volume) / (decay * half_max)
+
+    # --- checkpoints -----------------------------------------------------------------------------
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Everything that continues this lesion to the same bits."""
+        arrays = self.block.to_arrays() | self.volume.to_arrays()
+        return arrays | {"placed": self.placed, "expected": self.expected, "start_ml": np.array(self.start_ml)}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Continue from what `to_arrays` kept."""
+        arrays = dict(arrays)
+        self.volume.restore({name: arrays.pop(name) for name in ("volume", "recent")})
+        self.placed = np.asarray(arrays.pop("placed"))
+        self.expected = np.asarray(arrays.pop("expected"))
+        self.start_ml = float(arrays.pop("start_ml"))
+        self.block.restore(arrays)
+
+
+def recruitment(lesion: Lesion) -> tuple[float, float] | None:
+    """(loss of CXCL9 [1/h], concentration of half-maximal entry of CD8) of a model, or None."""
+    if "cxcl9" not in lesion.fields or "cd8" not in lesion.cells:
+        return None
+    for rule in lesion.cells["cd8"].rules:
+        if rule.behavior == "admit" and rule.raised_by == "cxcl9" and rule.half_max:
+            return lesion.fields["cxcl9"].decay, rule.half_max
+    return None
+
+
+def block_ml(lesion: Lesion) -> float:
+    """mL of the whole lattice."""
+    z, y, x = lesion.block.shape
+    return z * y * x * lesion.block.site**3 * 1e-12
+
+
+def lesion_volume_ml(model: Model, index: int) -> float:
+    """Volume on day 0 of the lesion that a block stands for.
+
+    As the block says; else, for a nodule, its seeded cells with their stroma and vessels; else an equal part
+    of the patient's tumor.
+    """
+    lesion = model.lesions[index]
+    if lesion.block.volume is not None:
+        return lesion.block.volume
+    if lesion.block.mode == "nodule" and lesion.block.cells is not None:
+        return nodule_ml(lesion, lesion.block.cells)
+    return model.body.tumor_volume / len(model.lesions)
+
+
+def nodule_ml(lesion: Lesion, cells: int) -> float:
+    """mL of a nodule of so many tumor and debris sites, its stroma and vessels included."""
+    nest = 1.0 - lesion.tissue.stroma - lesion.tissue.vessel
+    return cells / max(nest, 0.05) * lesion.block.site**3 * 1e-12

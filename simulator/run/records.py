@@ -1,0 +1,204 @@
+"""What is written when: the series, snapshots, cells and events of one run, into its file."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from .. import __version__
+from ..base.schedule import Schedule
+from ..config import provenance
+from ..config.load import Experiment
+from ..config.schema import CellProduct
+from ..tissue.state import AGENTS, EXPORTED, LEDGER
+from .lesion import LesionRun
+from .observables import OBSERVABLES, field_observables, observe
+from .storage import Column, LesionLayout, RunWriter, Snapshot
+
+_SITE_TRAITS = ("mhc1", "pdl1")  # of tumor cells, in snapshots
+_EVENT_TYPES = {"dose": 0, "deaths": 1}
+EVENTS = [
+    Column("type", "1", "what the row tells", "u1", _EVENT_TYPES),
+    Column("day", "d", "time of the dose; end of the count of deaths"),
+    Column("lesion", "1", "number of the lesion", "i4"),
+    Column("number", "1", "number of the dose", "i4"),
+    Column("drug", "1", "what was given", "S48"),
+    Column("unit", "1", "unit of planned and given", "S8"),
+    Column("planned", "1", "amount planned"),
+    Column("given", "1", "amount given"),
+    Column("duration", "h", "length of the infusion"),
+    Column("expected_mscs", "cells", "cells of the dose that the block's share of flux brings, on average"),
+    Column("arrived", "cells", "cells of the dose placed in the block", "i8"),
+    Column("kind", "1", "kind of the cells that died", "S32"),
+    Column("cause", "1", "what they died of", "S32"),
+    Column("killer", "1", "kind that killed them", "S32"),
+    Column("cells", "cells", "how many, since the seeding", "i8"),
+]  # fmt: skip
+
+
+def record_steps(schedule: Schedule, duration: float, dt: float) -> list[int]:
+    """Steps after day 0 at which a schedule is due: day 0 always, the last day included."""
+    return sorted({0} | {round(t / dt) for t in schedule.due(0.0, duration + dt / 2)})
+
+
+class RunRecorder:
+    """Writes one run: a context that leaves a whole file behind, or none."""
+
+    def __init__(self, simulation, experiment: Experiment, arm: str, patient: int, replicate: int, out: Path):
+        dt = simulation.dt
+        self.series = record_steps(experiment.record.series, experiment.duration, dt)
+        self.snapshots = record_steps(experiment.record.snapshots, experiment.duration, dt)
+        self.simulation = simulation
+        self.writer = RunWriter(
+            out,
+            {
+                "title": experiment.title,
+                "simulator_version": __version__,
+                "seed": experiment.seed,
+                "patient": patient,
+                "arm": arm,
+                "replicate": replicate,
+                "config": experiment.resolved(arm, patient),
+                "digest": out.stem,
+                "host": provenance.host(),
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+            [step * dt for step in self.series],
+            [step * dt for step in self.snapshots],
+            [lesion_layout(lesion) for lesion in simulation.lesions],
+            [Column(*column) for column in simulation.host.columns()],
+            EVENTS,
+        )
+
+    def __enter__(self) -> "RunRecorder":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None:
+            self.writer.write_events(events(self.simulation))
+        self.writer.close(complete=kind is None)
+
+    def record(self, simulation) -> None:
+        """Write what is due at the simulation's present step; called before the doses of that time."""
+        step = simulation.steps - simulation.zero
+        if step in self.series:
+            self.writer.write_record([observe(lesion) for lesion in simulation.lesions], simulation.host.series())
+        if step in self.snapshots:
+            self.writer.write_snapshot(
+                [site_arrays(lesion) for lesion in simulation.lesions],
+                [agent_table(lesion) for lesion in simulation.lesions],
+            )
+
+
+def lesion_layout(lesion: LesionRun) -> LesionLayout:
+    """The columns and arrays that a run file holds of a lesion."""
+    block = lesion.block
+    kinds = {name: code for code, name in enumerate(block.names.kinds)}
+    series = [Column(*entry) for entry in OBSERVABLES.values()]
+    units = {name: lesion.lesion.fields[name].unit for name in block.names.fields}
+    series += [Column(*entry) for entry in field_observables(units).values()]
+    snapshots = [Snapshot("kind", "1", "bulk cell at the site", "u1", flags=kinds),
+                 Snapshot("lymphoid", "1", "lymphoid cell at the site", "u1", flags=kinds)]  # fmt: skip
+    snapshots += [Snapshot(name, "1", f"{name} of the tumor cell at the site", "f4") for name in site_traits(lesion)]
+    for f, name in enumerate(block.names.fields):
+        grid = (int(block.fields.gz[f]), int(block.fields.gy[f]), int(block.fields.gx[f]))
+        snapshots.append(Snapshot(name, units[name], f"concentration of {name}", "f4", grid))
+    agents = [Column("id", "1", "birth step · 2³³ + layer · 2³² + birth site", "i8"),
+              Column("kind", "1", "kind of the cell", "u1", kinds),
+              *(Column(axis, "um", f"position along {axis}", "f4") for axis in "zyx"),
+              Column("dose_id", "1", "number of the dose it came with, 0 for none", "i4"),
+              Column("engaged", "1", "1: arrested on a target", "u1")]  # fmt: skip
+    agents += [Column(f"trait_{name}", "1", f"trait {name}; nan where the kind has none", "f4")
+               for name in agent_traits(lesion)]  # fmt: skip
+    return LesionLayout(lesion.lesion.block.shape, lesion.lesion.block.site, series, snapshots, agents)
+
+
+def site_traits(lesion: LesionRun) -> list[str]:
+    """Traits of tumor cells that snapshots show."""
+    tumor = lesion.lesion.cells.get("tumor")
+    return [name for name in _SITE_TRAITS if tumor is not None and name in tumor.traits]
+
+
+def agent_traits(lesion: LesionRun) -> list[str]:
+    """Traits of any kind of the agent list, sorted."""
+    block = lesion.block
+    return sorted({trait for code, kind in enumerate(block.names.kinds) if code and block.tables.kinds[code].tracked
+                   for trait in lesion.lesion.cells[kind].traits})  # fmt: skip
+
+
+def site_arrays(lesion: LesionRun) -> dict[str, np.ndarray]:
+    """The arrays of a snapshot, (z, y, x)."""
+    block, state = lesion.block, lesion.block.state
+    shape = lesion.lesion.block.shape
+    lymphoid = np.where(state.lymphoid >= 0, state.agents.kind[state.lymphoid], 0)
+    arrays = {"kind": state.bulk.reshape(shape), "lymphoid": lymphoid.astype(np.uint8).reshape(shape)}
+    tumor = state.bulk == block.kind("tumor")
+    for name in site_traits(lesion):
+        column = sorted(lesion.lesion.cells["tumor"].traits).index(name)
+        arrays[name] = np.where(tumor, state.site_trait[:, column], np.float32(np.nan)).reshape(shape)
+    for f, name in enumerate(block.names.fields):
+        grid = (int(block.fields.nz[f]), int(block.fields.ny[f]), int(block.fields.nx[f]))
+        values = block.fields.c[block.fields.offset[f] : block.fields.offset[f + 1]]
+        arrays[name] = values.astype(np.float32).reshape(grid)
+    return arrays
+
+
+def agent_table(lesion: LesionRun) -> dict[str, np.ndarray]:
+    """The cells of the agent list, ordered by id."""
+    block, state = lesion.block, lesion.block.state
+    agents = int(state.count[AGENTS])
+    order = np.argsort(state.agents.id[:agents], kind="stable")
+    cells = state.agents[:agents][order]
+    kind, site = cells.kind, cells.site
+    positions = np.unravel_index(site, lesion.lesion.block.shape)
+    table = {"id": cells.id, "kind": kind, "dose_id": cells.dose,
+             "engaged": (cells.target >= 0).astype(np.uint8)}  # fmt: skip
+    for axis, index in zip("zyx", positions):
+        table[axis] = ((index + 0.5) * lesion.lesion.block.site).astype(np.float32)
+    for name in agent_traits(lesion):
+        columns = block.tables.column[kind, block.names.traits.index(name)]
+        values = state.trait[:agents][order, np.maximum(columns, 0)]
+        table[f"trait_{name}"] = np.where(columns >= 0, values, np.float32(np.nan))
+    return table
+
+
+def events(simulation) -> dict[str, list]:
+    """The rows of /events: every dose in every lesion, and the deaths by kind, cause and killer."""
+    rows: list[dict] = []
+    for lesion in simulation.lesions:
+        rows += _dose_rows(simulation, lesion) + _death_rows(simulation, lesion)
+    blank = {"type": 0, "day": 0.0, "lesion": 0, "number": 0, "drug": b"", "unit": b"", "planned": 0.0, "given": 0.0,
+             "duration": 0.0, "expected_mscs": 0.0, "arrived": 0, "kind": b"", "cause": b"", "killer": b"", "cells": 0}  # fmt: skip
+    return {name: [row.get(name, value) for row in rows] for name, value in blank.items()}
+
+
+def _dose_rows(simulation, lesion: LesionRun) -> list[dict]:
+    host = simulation.host
+    cells = [i for i, dose in enumerate(host.doses) if isinstance(host.drugs[dose.drug], CellProduct)]
+    place = {dose: n for n, dose in enumerate(cells)}
+    rows = []
+    for i, dose in enumerate(host.dose_table()):
+        n = place.get(i)
+        arrived = int(lesion.placed[n]) if n is not None and n < len(lesion.placed) else 0
+        expected = float(lesion.expected[n]) if n is not None and n < len(lesion.expected) else 0.0
+        rows.append({"type": _EVENT_TYPES["dose"], "day": dose["time_h"] / 24.0, "lesion": lesion.index,
+                     "number": dose["number"], "drug": dose["drug"].encode(), "unit": dose["unit"].encode(),
+                     "planned": dose["planned"], "given": dose["given"], "duration": dose["duration_h"],
+                     "expected_mscs": expected, "arrived": arrived})  # fmt: skip
+    return rows
+
+
+def _death_rows(simulation, lesion: LesionRun) -> list[dict]:
+    block, state = lesion.block, lesion.block.state
+    base = {"type": _EVENT_TYPES["deaths"], "day": simulation.hours / 24.0, "lesion": lesion.index}
+    rows = []
+    for code, kind in enumerate(block.names.kinds):
+        for entry in range(EXPORTED + 1, len(LEDGER)):
+            if LEDGER[entry] != "killed" and state.ledger[code, entry] > 0:
+                rows.append(base | {"kind": kind.encode(), "cause": LEDGER[entry].encode(),
+                                    "cells": int(state.ledger[code, entry])})  # fmt: skip
+        for killer, name in enumerate(block.names.kinds):
+            if state.kills[killer, code] > 0:
+                rows.append(base | {"kind": kind.encode(), "cause": b"killed", "killer": name.encode(),
+                                    "cells": int(state.kills[killer, code])})  # fmt: skip
+    return rows

@@ -1,0 +1,166 @@
+"""Time: one patient, from the start of the burn-in to the last record.
+
+The loop is `Simulation.advance`, and `treat` calls it between records.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..base import threads as thread_pool
+from ..base.errors import SimulatorError
+from ..body import regimen
+from ..body.course import Dose
+from ..body.patient import Feedback, Host
+from ..config.load import Experiment
+from ..config.schema import Model
+from . import checkpoint
+from .lesion import LesionRun
+from .observables import observe
+from .records import RunRecorder
+
+Report = Callable[[float], None] | None
+_REPORTS = 200  # how often a run tells how far it is
+
+
+class Simulation:
+    """The lesions of one patient on one body.
+
+    model : the patient's model; key : (seed, patient, replicate); doses : absolute, of this arm.
+    `steps` counts tissue steps from the seeding, `zero` is the step of day 0.
+    """
+
+    def __init__(self, model: Model, key: tuple[int, int, int], doses: tuple[Dose, ...] = (), zero: int = 0):
+        self.model, self.key = model, key
+        self.dt = model.step.tissue
+        self.steps, self.zero = 0, zero
+        self.lesions = [LesionRun(model, index, key) for index in range(len(model.lesions))]
+        self.host = self._host(doses)
+
+    def _host(self, doses: tuple[Dose, ...]) -> Host:
+        fields = {name: field for lesion in self.model.lesions for name, field in lesion.fields.items()}
+        return Host(self.model.body, self.model.drugs, fields, doses, [lesion.start_ml for lesion in self.lesions])
+
+    @property
+    def hours(self) -> float:
+        """Hours since day 0; negative in the burn-in."""
+        return (self.steps - self.zero) * self.dt
+
+    def advance(self) -> None:
+        """One tissue step: the body once, then every lesion on what it offers."""
+        self.host.advance(self.hours, self.hours + self.dt, self._feedback())
+        self.steps += 1
+        for lesion in self.lesions:
+            lesion.advance(self.steps, self.host)
+
+    def _feedback(self) -> Feedback:
+        """What the lesions tell the body: their volume with the rest of the burden, and what they secrete."""
+        now = sum(lesion.volume_ml for lesion in self.lesions)
+        start = sum(lesion.start_ml for lesion in self.lesions)
+        rest = max(0.0, self.model.body.tumor_volume - start) * (now / start if start > 0.0 else 1.0)
+        secretion: dict[str, float] = {}
+        for lesion in self.lesions:
+            share = lesion.volume_ml / now if now > 0.0 else 0.0
+            for name, rate in lesion.secretion().items():
+                secretion[name] = secretion.get(name, 0.0) + share * rate
+        return Feedback(now + rest, secretion)
+
+    def begin_treatment(self, model: Model, doses: tuple[Dose, ...]) -> None:
+        """Day 0 is now: follow an arm's model and doses."""
+        self.model, self.zero = model, self.steps
+        before = self.host.arrays()
+        for lesion in self.lesions:
+            lesion.change_model(model)
+        self.host = self._host(doses)
+        self.host.restore(before)
+
+    # --- checkpoints ---------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Write everything that continues this simulation to the same bits; atomic."""
+        arrays = {f"host/{name}": array for name, array in self.host.arrays().items()}
+        for lesion in self.lesions:
+            arrays |= {f"lesion{lesion.index}/{name}": array for name, array in lesion.to_arrays().items()}
+        names = [lesion.block.names for lesion in self.lesions]
+        meta = {"steps": self.steps, "zero": self.zero, "key": list(self.key),
+                "kinds": [list(n.kinds) for n in names], "traits": [list(n.traits) for n in names]}  # fmt: skip
+        checkpoint.save(path, {name: np.asarray(array) for name, array in arrays.items()}, meta)
+
+    def restore(self, path: Path) -> None:
+        """Continue from what `save` wrote for the same model, key and doses."""
+        arrays, meta = checkpoint.load(path)
+        names = [lesion.block.names for lesion in self.lesions]
+        if tuple(meta["key"]) != self.key or meta["kinds"] != [list(n.kinds) for n in names]:
+            raise SimulatorError(f"{path}: this checkpoint belongs to another run")
+        self.steps, self.zero = meta["steps"], meta["zero"]
+        self.host.restore(_part(arrays, "host/"))
+        for lesion in self.lesions:
+            lesion.restore(_part(arrays, f"lesion{lesion.index}/"))
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+# --- what a plan calls -----------------------------------------------------------------------------
+
+
+def grow(experiment: Experiment, arm: str | None, patient: int, replicate: int, out: Path, threads: int = 1,
+         report: Report = None) -> None:  # fmt: skip
+    """Seed a patient's tissue and run its burn-in; writes a checkpoint at `out`, whole or not at all."""
+    thread_pool.set_threads(threads)
+    simulation = Simulation(experiment.model(arm, patient, "burn_in"), (experiment.seed, patient, replicate))
+    burn_in = experiment.burn_in
+    longest = round((burn_in.time_h if burn_in.time_h is not None else burn_in.at_most_h) / simulation.dt)
+    every = max(1, longest // _REPORTS)
+    while simulation.steps < longest:
+        if burn_in.tumor_cells is not None and _tumor_cells(simulation) >= burn_in.tumor_cells:
+            break
+        simulation.advance()
+        if report is not None and simulation.steps % every == 0:
+            report(simulation.steps / longest)
+    else:
+        if burn_in.tumor_cells is not None and _tumor_cells(simulation) < burn_in.tumor_cells:
+            raise SimulatorError(
+                f"patient {patient}, replicate {replicate}: after {longest * simulation.dt / 24:g} d of burn-in the "
+                f"tumor has {_tumor_cells(simulation)} cells, not the {burn_in.tumor_cells} asked for")  # fmt: skip
+    simulation.zero = simulation.steps
+    simulation.save(out)
+
+
+def treat(experiment: Experiment, arm: str, patient: int, replicate: int, start: Path, out: Path, threads: int = 1,
+          report: Report = None) -> None:  # fmt: skip
+    """Branch an arm from a grown burn-in at `start` and run it; the run file at `out` is whole or absent."""
+    thread_pool.set_threads(threads)
+    simulation = branch(experiment, arm, patient, replicate, start)
+    end = round(experiment.duration / simulation.dt)
+    every = max(1, end // _REPORTS)
+    with RunRecorder(simulation, experiment, arm, patient, replicate, out) as recorder:
+        for step in range(end):
+            recorder.record(simulation)
+            simulation.advance()
+            if report is not None and step % every == 0:
+                report(step / end)
+        recorder.record(simulation)
+
+
+def branch(experiment: Experiment, arm: str, patient: int, replicate: int, start: Path) -> Simulation:
+    """A patient on day 0 of an arm: the burn-in's state, the arm's model and doses."""
+    key = (experiment.seed, patient, replicate)
+    simulation = Simulation(experiment.model(arm, patient, "burn_in"), key)
+    simulation.restore(start)
+    model = experiment.model(arm, patient, "treatment")
+    simulation.begin_treatment(model, doses_of(experiment, arm).absolute(model.body.weight))
+    return simulation
+
+
+def doses_of(experiment: Experiment, arm: str) -> regimen.Regimen:
+    """The doses of an arm.  Raises InputError with the place in the file."""
+    drugs = experiment.model(arm, 1, "treatment").drugs
+    return regimen.parse(experiment.arms[arm].doses, drugs, experiment.duration,
+                         experiment.locate_doses(arm), experiment.path.parent)  # fmt: skip
+
+
+def _tumor_cells(simulation: Simulation) -> int:
+    return sum(int(observe(lesion)["tumor_cells"]) for lesion in simulation.lesions)

@@ -1,0 +1,355 @@
+"""The run file: one self-describing HDF5 file a run, readable while it grows and after a kill.
+
+Written in SWMR mode: every dataset exists before the first record, a table's
+rows are flushed before `/done` counts them, and only counted rows may be
+trusted.  See `files` for its names, `layout` for its parts, `reading` for its reader.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from ..base.errors import InputError, SimulatorError
+from . import vtkhdf
+from .files import (
+    attribute,
+    dataset,
+    divert,
+    final_path,
+    open_run,
+    part_path,
+    reason,
+    sound,
+    sync_folder,
+)
+from .layout import CHUNK_BYTES, Column, LesionLayout, Snapshot, image, own_axis, prefix
+
+__all__ = ["Column", "LesionLayout", "Rows", "RunWriter", "Snapshot", "resume"]
+
+_COPY_ROWS = 2**16
+
+
+class Rows(NamedTuple):
+    """How many rows of each table stand in a file and may be trusted; agents follow the snapshots."""
+
+    series: int
+    snapshots: int
+    events: int
+
+
+class RunWriter:
+    """Writes one run file, record by record; readable at any moment by `reading.read`.
+
+    path : final name; until `close(complete=True)` the file stands beside it
+        as `<path>.part`, and whatever `path` held is untouched.
+    attributes : texts and numbers for the root (seed, patient, arm, replicate,
+        config, digest, host, started, simulator_version …); `schema` and
+        `complete` are added.
+    times_h, snapshot_times_h : record times, hours from day 0, ascending.
+    lesions : one layout a lesion; lesion 0 stands at the root.
+    body, events : columns of /body (on /time) and of /events.
+    swmr : False for file systems where SWMR does not hold (network): such a
+        file is readable only after `close`.
+
+    `rows` says what has been written, for a checkpoint and `resume`.
+    Raises SimulatorError where the file cannot be written (disk full, no
+    permission), here and in every method; ValueError where names, shapes or
+    values differ from what was declared.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        attributes: Mapping[str, str | int | float],
+        times_h: Sequence[float],
+        snapshot_times_h: Sequence[float],
+        lesions: Sequence[LesionLayout],
+        body: Sequence[Column],
+        events: Sequence[Column],
+        swmr: bool = True,
+        *,
+        _fill: Callable[["RunWriter"], Rows] | None = None,
+    ):
+        self.path = final_path(path)
+        self.rows = Rows(0, 0, 0)
+        self._at = self.path.with_name(f".{self.path.name}.new")
+        self._planned = (len(times_h), len(snapshot_times_h))
+        self._file = None
+        with self._writing():
+            # HDF5 may crash where the disk refuses a file half made; plain bytes fail cleanly
+            self._at.write_bytes(image(attributes, times_h, snapshot_times_h, lesions, body, events))
+            self._file = h5py.File(self._at, "r+", libver="v110", rdcc_nbytes=CHUNK_BYTES)
+            self._bind(lesions, body, events)
+            if _fill is not None:
+                self.rows = _fill(self)
+            self._file.flush()
+            if swmr:
+                self._file.swmr_mode = True
+            os.replace(self._at, part_path(self.path))
+            self._at = part_path(self.path)
+
+    def _bind(self, lesions, body, events) -> None:
+        file = self._file
+        self._lesions = [_Lesion(file, number, layout) for number, layout in enumerate(lesions)]
+        self._body = _columns(file["body"], body)
+        self._events = _Growing("events", file["event"], _columns(file["events"], events))
+        self._done_events = file["done/events"]
+
+    def write_record(self, lesion_values: Sequence[Mapping[str, float]], body: Mapping[str, float]) -> None:
+        """Write the next record: one value for every series of every lesion, and of the body."""
+        index = self._next("record", self.rows.series, self._planned[0])
+        tables = [(self._body, body)]
+        for lesion, values in zip(self._lesions, lesion_values, strict=True):
+            tables.append((lesion.series, values))
+        for columns, values in tables:
+            _check_names("record", values, columns)
+        with self._writing():
+            for columns, values in tables:
+                for name, data in columns.items():
+                    data[index] = values[name]
+            self._trust({lesion.done["series"]: index + 1 for lesion in self._lesions})
+        self.rows = self.rows._replace(series=index + 1)
+
+    def write_snapshot(self, arrays: Sequence[Mapping], agents: Sequence[Mapping]) -> None:
+        """Write the next snapshot: per lesion its arrays (z, y, x) and the columns of its cells."""
+        index = self._next("snapshot", self.rows.snapshots, self._planned[1])
+        prepared = []
+        for lesion, grids, cells in zip(self._lesions, arrays, agents, strict=True):
+            _check_names("snapshot", grids, lesion.snapshots)
+            cast = {n: _cast(n, grids[n], d.dtype, d.shape[1:]) for n, d in lesion.snapshots.items()}
+            prepared.append((lesion, cast, lesion.agents.prepare(cells)))
+        with self._writing():
+            counts = {}
+            for lesion, grids, cells in prepared:
+                for name, data in lesion.snapshots.items():
+                    data[index] = grids[name]
+                rows = lesion.agents.append(cells)
+                lesion.offsets[index + 1] = rows
+                counts |= {lesion.done["agents"]: rows, lesion.done["snapshots"]: index + 1}
+            self._trust(counts)
+        self.rows = self.rows._replace(snapshots=index + 1)
+
+    def write_events(self, rows: Mapping[str, Sequence]) -> None:
+        """Append events: lists or arrays of one length, a column each."""
+        prepared = self._events.prepare(rows)
+        with self._writing():
+            count = self._events.append(prepared)
+            self._trust({self._done_events: count})
+        self.rows = self.rows._replace(events=count)
+
+    def close(self, complete: bool) -> None:
+        """Close the file; a complete one is synced to the disk and takes its final name.
+
+        After a failure, or a second time, `close(False)` does nothing.
+        Raises ValueError where a run that lacks planned records is called complete.
+        """
+        if complete and (not self._file or self.rows[:2] != self._planned):
+            raise ValueError(f"{self.path}: {self.rows} written, {self._planned} planned: not complete")
+        if not self._file:
+            return
+        with self._writing():
+            vtkhdf.set_steps(self._file, self.rows.snapshots)
+            h5py.h5a.open(self._file.id, b"complete").write(np.array(int(complete)))
+            self._file.flush()
+            self._file.close()
+            if complete:
+                with open(self._at, "rb") as handle:
+                    os.fsync(handle.fileno())
+                os.replace(self._at, self.path)
+                sync_folder(self.path.parent)
+
+    def _next(self, what: str, index: int, planned: int) -> int:
+        if index >= planned:
+            raise ValueError(f"{self.path}: one {what} more than the {planned} planned")
+        return index
+
+    def _trust(self, counts: Mapping[h5py.Dataset, int]) -> None:
+        self._file.flush()
+        for done, count in counts.items():
+            done[()] = count
+        self._file.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn what the disk refuses into one clear error; a file that nobody saw yet is removed."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            self._abandon()
+            raise SimulatorError(
+                f"Cannot write {self.path}: {reason(error)}\n"
+                "    Finished runs are kept. Make room or choose another folder, then give the command again."
+            ) from error
+        except BaseException:
+            if self._at != part_path(self.path):
+                self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        if self._file:
+            divert(self._file)
+        if self._at != part_path(self.path):
+            with suppress(OSError):
+                self._at.unlink()
+
+
+class _Lesion:
+    """The datasets of one lesion."""
+
+    def __init__(self, file: h5py.File, number: int, layout: LesionLayout):
+        at = prefix(number)
+        self.series = _columns(file[f"{at}series"], layout.series)
+        self.snapshots = _columns(file[f"{at}snapshots"], layout.snapshots)
+        agents = _columns(file[f"{at}agents"], layout.agents)
+        self.agents = _Growing(f"{at}agents", file[at + own_axis("agent", number)], agents)
+        self.offsets = file[f"{at}agents/offsets"]
+        self.done = dict(file[f"{at}done"])
+
+
+def _columns(group: h5py.Group, columns: Sequence[Column | Snapshot]) -> dict[str, h5py.Dataset]:
+    return {column.name: group[column.name] for column in columns}
+
+
+class _Growing:
+    """A table that grows: columns along one scale."""
+
+    def __init__(self, name: str, scale: h5py.Dataset, columns: Mapping[str, h5py.Dataset]):
+        self.name, self.scale, self.columns = name, scale, columns
+
+    def prepare(self, rows: Mapping) -> dict[str, np.ndarray]:
+        """The rows as they will be stored; an error leaves the file as it is."""
+        _check_names(self.name, rows, self.columns)
+        arrays = {name: _cast(name, rows[name], data.dtype) for name, data in self.columns.items()}
+        shapes = {array.shape for array in arrays.values()}
+        if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+            raise ValueError(f"{self.name}: columns of unequal length, {shapes}")
+        return arrays
+
+    def append(self, arrays: Mapping[str, np.ndarray]) -> int:
+        """Append prepared rows; returns the new length."""
+        start = self.scale.shape[0]
+        stop = start + max((array.size for array in arrays.values()), default=0)
+        if stop > start:
+            self.scale.resize((stop,))
+            for name, data in self.columns.items():
+                data.resize((stop,))
+                data[start:stop] = arrays[name]
+        return stop
+
+
+def _check_names(table: str, given: Mapping, declared: Mapping) -> None:
+    if given.keys() != declared.keys():
+        missing, extra = sorted(declared.keys() - given.keys()), sorted(given.keys() - declared.keys())
+        raise ValueError(f"{table}: missing {missing}, not declared {extra}")
+
+
+def _cast(name: str, values, dtype: np.dtype, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """`values` as `dtype`; a number that does not fit, or a text that is too long, is a ValueError."""
+    array = np.asarray(values)
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name}: shape {array.shape}, declared {shape}")
+    if array.size == 0:
+        return np.empty(array.shape, dtype)
+    if array.dtype.kind == "U":
+        array = np.char.encode(array, "utf-8")
+    if np.can_cast(array.dtype, dtype, "safe") or array.dtype.kind == dtype.kind == "f":
+        return array.astype(dtype, copy=False)
+    text = [kind == "S" for kind in (array.dtype.kind, dtype.kind)]
+    with np.errstate(invalid="ignore"):
+        cast = array.astype(dtype) if text[0] == text[1] else None
+    if cast is None or not np.array_equal(cast, array):
+        raise ValueError(f"{name}: values of type {array.dtype} do not fit {dtype}")
+    return cast
+
+
+def resume(
+    old_path: str | Path,
+    path: str | Path,
+    attributes: Mapping[str, str | int | float],
+    times_h: Sequence[float],
+    snapshot_times_h: Sequence[float],
+    lesions: Sequence[LesionLayout],
+    body: Sequence[Column],
+    events: Sequence[Column],
+    rows: Rows | None = None,
+    swmr: bool = True,
+) -> RunWriter:
+    """A writer that goes on where a killed or interrupted run stopped; see `RunWriter`.
+
+    Copies the trusted rows of `old_path` into a new file, or only the first
+    `rows` of them (what had been written when a checkpoint was saved).  The old
+    `.part` is replaced only once the copy is whole.
+    Raises InputError where the old file cannot be read, belongs to another run
+    (`digest`), has another layout, or holds fewer rows than asked.
+    """
+
+    def fill(writer: RunWriter) -> Rows:
+        with open_run(old_path) as source:
+            with sound(old_path):
+                _check_same_run(source, writer, old_path)
+                wanted = _rows_to_copy(source, rows, old_path)
+            _copy_tables(source, writer, wanted, old_path)
+        return wanted
+
+    return RunWriter(
+        path, attributes, times_h, snapshot_times_h, lesions, body, events, swmr=swmr, _fill=fill
+    )
+
+
+def _check_same_run(source: h5py.File, writer: RunWriter, old: str | Path) -> None:
+    new, advice = writer._file, "It cannot be continued; run from the start."
+    if "digest" in new.attrs and attribute(source, "digest") != attribute(new, "digest"):
+        raise InputError(f"{old} belongs to another run: its digest differs.", advice)
+
+    def compare(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        other = dataset(source, name) if name in source else None
+        skip = 0 if item.maxshape[0] is not None else 1
+        if other is None or other.dtype != item.dtype or other.shape[skip:] != item.shape[skip:]:
+            raise InputError(f"{old} has another layout: /{name} differs.", advice)
+        if item.is_scale and not skip and not np.array_equal(other[()], item[()]):
+            raise InputError(f"{old} has another axis /{name}.", advice)
+
+    new.visititems(compare)
+
+
+def _rows_to_copy(source: h5py.File, rows: Rows | None, old: str | Path) -> Rows:
+    trusted = Rows(*(int(dataset(source["done"], table)[()]) for table in Rows._fields))
+    wanted = trusted if rows is None else Rows(*rows)
+    if any(not 0 <= n <= have for n, have in zip(wanted, trusted, strict=True)):
+        raise InputError(f"{old} holds {trusted}, fewer than {wanted}.", "Continue from an older checkpoint.")
+    return wanted
+
+
+def _copy_tables(source: h5py.File, writer: RunWriter, rows: Rows, old: str | Path) -> None:
+    def copy(columns: Mapping[str, h5py.Dataset], start: int, stop: int) -> None:
+        for data in columns.values():
+            with sound(old):
+                values = dataset(source, data.name)[start:stop]
+            data[start:stop] = values
+
+    def grow(table: _Growing, stop: int) -> None:
+        for data in (table.scale, *table.columns.values()):
+            data.resize((stop,))
+        for start in range(0, stop, _COPY_ROWS):
+            copy(table.columns, start, min(start + _COPY_ROWS, stop))
+
+    copy(writer._body, 0, rows.series)
+    grow(writer._events, rows.events)
+    counts = {writer._done_events: rows.events}
+    for lesion in writer._lesions:
+        copy(lesion.series, 0, rows.series)
+        for index in range(rows.snapshots):
+            copy(lesion.snapshots, index, index + 1)
+        copy({"offsets": lesion.offsets}, 0, rows.snapshots + 1)
+        cells = int(lesion.offsets[rows.snapshots])
+        grow(lesion.agents, cells)
+        counted = {"series": rows.series, "snapshots": rows.snapshots, "agents": cells}
+        counts |= {lesion.done[table]: count for table, count in counted.items()}
+    writer._trust(counts)

@@ -1,0 +1,56 @@
+"""Compile every kernel once per installation, by a few cells that do a little of everything."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from ..base.kernel import CACHE_DIR, is_compiled
+from ..base.rng import make_dice
+from ..config.schema import Behavior, Block, Cell, FieldModel, Lesion, Step, Tissue
+from ..tissue.step import Block as TissueBlock
+from ..tissue.step import Inflow, Inputs
+
+
+def warm(say: Callable[[str], None] | None = None) -> float:
+    """Compile the kernels, or load them from the cache; returns the seconds it took.
+
+    say : told once where compilation is due, since that takes up to a minute.
+    """
+    if say is not None and is_compiled() and not any(CACHE_DIR.rglob("*.nbc")):
+        say("compiling the kernels, once for this installation: about half a minute")
+    start = time.perf_counter()
+    for mode, shape in (("tissue", (6, 6, 6)), ("nodule", (6, 6, 6))):
+        block = TissueBlock(_lesion(mode, shape), Step(), make_dice(1, 1, 1), {"drug": None})
+        for step in range(1, 4):
+            block.advance(step, Inputs(inflow=_inflow()))
+    return time.perf_counter() - start
+
+
+def _inflow() -> Inflow:
+    """Enough cells that some arrive."""
+    return Inflow(np.array([1e9]), np.array([1]), ("msc",), ({},))
+
+
+def _lesion(mode: str, shape: tuple[int, int, int]) -> Lesion:
+    """A tiny lesion in which every phase of a step finds something to do."""
+    often = {"base": 0.5}
+    tumor = Cell(layer="bulk", traits={"mhc1": 1.0}, behaviors={
+        "divide": Behavior(**often), "die": Behavior(leaves="debris", **often),
+        "take_up o2": Behavior(**often), "express mhc1": Behavior(base=1.0, rise="1 /d", fall="1 /d")})  # fmt: skip
+    effector = Cell(layer="lymphoid", traits={"left": 9.0}, behaviors={
+        "migrate": Behavior(base=10.0, toward="o2", bias=0.4, half_max=1.0), "admit": Behavior(base=1e4),
+        "kill": Behavior(base=2.0, targets="tumor", on=("mhc1",), hits=2, repair="50 min", arrest="30 min"),
+        "divide": Behavior(uses="left", **often), "die": Behavior(**often)})  # fmt: skip
+    cells = {
+        "tumor": tumor, "cd8": effector, "debris": Cell(layer="bulk", behaviors={"clear": Behavior(**often)}),
+        "msc": Cell(layer="bulk", tracked=True, behaviors={"die": Behavior(**often), "secrete o2": Behavior(**often)}),
+        "vessel": Cell(layer="bulk", compartment="stroma", behaviors={"exchange o2": Behavior(base=9.0, level=38.0)}),
+        "stroma": Cell(layer="bulk", compartment="stroma"),
+    }  # fmt: skip
+    return Lesion(
+        block=Block(mode=mode, shape=shape, cells=20 if mode == "nodule" else None),
+        tissue=Tissue(infiltrate={"cd8": {"nest": "500 cells/mm2", "stroma": "500 cells/mm2"}}),
+        cells=cells,
+        fields={"o2": FieldModel(unit="mmHg", diffusion="1e5 um2/min", decay="0.1 /min", start=20.0)},
+    )

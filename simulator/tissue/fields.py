@@ -1,0 +1,209 @@
+"""Fields of soluble factors: where they are stored, how they advance, how a cell senses them.
+
+Each field has voxels of 1, 2 or 4 sites an axis (a voxel at the far edge may reach over it and counts
+whole), and obeys (1/dt + k + u(x)) c − D ∇²c = s + c_old/dt with closed or periodic walls.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..base.errors import InputError
+from ..base.kernel import kernel
+from .levels import make_levels
+from .multigrid import solve_grid
+
+GRIDS = (1, 2, 4)
+
+
+class Fields(NamedTuple):
+    """All fields of a block, packed one after the other in the order of their names.
+
+    Voxel (z, y, x) of field f stands at offset[f] + (z · ny[f] + y) · nx[f] + x.
+    """
+
+    c: np.ndarray  # f8 concentration [unit]
+    s: np.ndarray  # f8 source ≥ 0 [unit/h]
+    u: np.ndarray  # f8 loss by uptake ≥ 0 [1/h]
+    offset: np.ndarray  # i8[F + 1]
+    nz: np.ndarray  # i8[F] voxels an axis
+    ny: np.ndarray
+    nx: np.ndarray
+    gz: np.ndarray  # i8[F] sites a voxel; gz is 1 in a slab of one site
+    gy: np.ndarray
+    gx: np.ndarray
+    diffusion: np.ndarray  # f8[F] µm²/h
+    decay: np.ndarray  # f8[F] 1/h
+    periodic: int
+    spacing: float  # site edge, µm
+
+
+def make_fields(
+    shape_sites: Sequence[int],
+    site_um: float,
+    grids: Sequence[int],
+    diffusion: Sequence[float],
+    decay: Sequence[float],
+    start: Sequence[float],
+    periodic: bool,
+) -> Fields:
+    """Fields over a block of `shape_sites` (nz, ny, nx), without sources, each at its value `start`.
+
+    grids : sites a voxel edge, 1, 2 or 4; diffusion [µm²/h]; decay [1/h]: one number a field.
+    InputError: another grid, or one that does not divide a periodic block.
+    """
+    for grid in grids:
+        _check_grid(shape_sites, grid, periodic)
+    sites = np.array([[1 if n == 1 else grid for n in shape_sites] for grid in grids], dtype=np.int64)
+    sites = sites.reshape(len(grids), 3)
+    voxels = -(-np.array(shape_sites, dtype=np.int64) // sites)
+    sizes = voxels.prod(axis=1)
+    total = int(sizes.sum())
+    return Fields(
+        np.repeat(np.asarray(start, dtype=float), sizes),
+        np.zeros(total),
+        np.zeros(total),
+        np.concatenate([[0], np.cumsum(sizes)]),
+        *(np.ascontiguousarray(column) for column in voxels.T),
+        *(np.ascontiguousarray(column) for column in sites.T),
+        np.array(diffusion, dtype=float),
+        np.array(decay, dtype=float),
+        int(periodic),
+        float(site_um),
+    )
+
+
+def _check_grid(shape_sites, grid, periodic):
+    """Refuse a grid that the block cannot have."""
+    if grid not in GRIDS:
+        raise InputError(f"a field's grid must be 1, 2 or 4 sites, not {grid}", "Write e.g. 'grid: 2'.")
+    uneven = [n for n in shape_sites if n > 1 and n % grid != 0]
+    if periodic and uneven:
+        raise InputError(
+            f"a field's grid of {grid} sites does not fit a periodic block of "
+            f"{' × '.join(map(str, shape_sites))} sites: {uneven[0]} is no multiple of {grid}",
+            "Change the block's shape, the field's grid, or use closed walls.",
+        )
+
+
+def as_grid(fields: Fields, values: np.ndarray, f: int) -> np.ndarray:
+    """The part of c, s or u that belongs to field f, as a view [z, y, x]."""
+    part = values[fields.offset[f] : fields.offset[f + 1]]
+    return part.reshape(fields.nz[f], fields.ny[f], fields.nx[f])
+
+
+class Solver:
+    """Advances the fields of one block; fields of equal grid share one work space, made when first needed."""
+
+    def __init__(self, fields: Fields):
+        self._fields = fields
+        self._levels = {}
+
+    def solve(self, f: int, dt_h: float) -> int:
+        """Advance field f by one implicit step of dt_h hours (math.inf: to the steady state).
+
+        Returns the multigrid cycles used: 0 where c fulfils the equation already.  The residual left is at
+        most 1e-4 of the sources, which bounds the mass law.  InputError: a steady state without any loss.
+        """
+        fields = self._fields
+        c, s, u = (as_grid(fields, values, f) for values in (fields.c, fields.s, fields.u))
+        sites = (fields.gz[f], fields.gy[f], fields.gx[f])
+        key = (c.shape, sites)
+        if key not in self._levels:
+            spacing = [int(g) * fields.spacing for g in sites]
+            self._levels[key] = make_levels(c.shape, spacing, bool(fields.periodic))
+        levels = self._levels[key]
+        return solve_grid(c, s, u, float(fields.diffusion[f]), float(fields.decay[f]), dt_h, levels)
+
+
+@kernel
+def value_at(fields, f, z, y, x):
+    """Concentration of field f at the center of site (z, y, x), trilinear between voxel centers."""
+    if fields.gy[f] == 1 and fields.gx[f] == 1:
+        return fields.c[_voxel(fields, f, z, y, x)]
+    z0, z1, tz = _between(z, fields.gz[f], fields.nz[f], fields.periodic)
+    y0, y1, ty = _between(y, fields.gy[f], fields.ny[f], fields.periodic)
+    x0, x1, tx = _between(x, fields.gx[f], fields.nx[f], fields.periodic)
+    c00, c01 = _along_x(fields, f, z0, y0, x0, x1, tx), _along_x(fields, f, z0, y1, x0, x1, tx)
+    c10, c11 = _along_x(fields, f, z1, y0, x0, x1, tx), _along_x(fields, f, z1, y1, x0, x1, tx)
+    c0 = c00 + ty * (c01 - c00)
+    c1 = c10 + ty * (c11 - c10)
+    return c0 + tz * (c1 - c0)
+
+
+@kernel
+def value_gradient_at(fields, f, z, y, x):
+    """(c, dc/dz, dc/dy, dc/dx) of field f at the center of site (z, y, x), per µm.
+
+    The slopes of the trilinear interpolation; where voxels are sites, central differences.  A closed wall
+    mirrors, so the slope across it is flat.
+    """
+    if fields.gy[f] == 1 and fields.gx[f] == 1:
+        return _central(fields, f, z, y, x)
+    z0, z1, tz = _between(z, fields.gz[f], fields.nz[f], fields.periodic)
+    y0, y1, ty = _between(y, fields.gy[f], fields.ny[f], fields.periodic)
+    x0, x1, tx = _between(x, fields.gx[f], fields.nx[f], fields.periodic)
+    c000, c001 = fields.c[_voxel(fields, f, z0, y0, x0)], fields.c[_voxel(fields, f, z0, y0, x1)]
+    c010, c011 = fields.c[_voxel(fields, f, z0, y1, x0)], fields.c[_voxel(fields, f, z0, y1, x1)]
+    c100, c101 = fields.c[_voxel(fields, f, z1, y0, x0)], fields.c[_voxel(fields, f, z1, y0, x1)]
+    c110, c111 = fields.c[_voxel(fields, f, z1, y1, x0)], fields.c[_voxel(fields, f, z1, y1, x1)]
+    c00, c01 = c000 + tx * (c001 - c000), c010 + tx * (c011 - c010)
+    c10, c11 = c100 + tx * (c101 - c100), c110 + tx * (c111 - c110)
+    c0, c1 = c00 + ty * (c01 - c00), c10 + ty * (c11 - c10)
+    slope_y0, slope_y1 = c01 - c00, c11 - c10
+    low_x = (c001 - c000) + ty * ((c011 - c010) - (c001 - c000))
+    high_x = (c101 - c100) + ty * ((c111 - c110) - (c101 - c100))
+    return (
+        c0 + tz * (c1 - c0),
+        (c1 - c0) / (fields.gz[f] * fields.spacing),
+        (slope_y0 + tz * (slope_y1 - slope_y0)) / (fields.gy[f] * fields.spacing),
+        (low_x + tz * (high_x - low_x)) / (fields.gx[f] * fields.spacing),
+    )
+
+
+@kernel
+def _central(fields, f, z, y, x):
+    """Value and central differences where voxels are sites."""
+    nz, ny, nx, periodic = fields.nz[f], fields.ny[f], fields.nx[f], fields.periodic
+    below = fields.c[_voxel(fields, f, _inside(z - 1, nz, periodic), y, x)]
+    above = fields.c[_voxel(fields, f, _inside(z + 1, nz, periodic), y, x)]
+    front = fields.c[_voxel(fields, f, z, _inside(y - 1, ny, periodic), x)]
+    back = fields.c[_voxel(fields, f, z, _inside(y + 1, ny, periodic), x)]
+    left = fields.c[_voxel(fields, f, z, y, _inside(x - 1, nx, periodic))]
+    right = fields.c[_voxel(fields, f, z, y, _inside(x + 1, nx, periodic))]
+    reach = 2.0 * fields.spacing
+    here = fields.c[_voxel(fields, f, z, y, x)]
+    return here, (above - below) / reach, (back - front) / reach, (right - left) / reach
+
+
+@kernel(inline=True)
+def _voxel(fields, f, z, y, x):
+    """Index of a voxel of field f."""
+    return fields.offset[f] + (z * fields.ny[f] + y) * fields.nx[f] + x
+
+
+@kernel(inline=True)
+def _inside(i, n, periodic):
+    """Voxel i of an axis of n: held at a closed wall, carried around a periodic one."""
+    if i < 0:
+        return n - 1 if periodic == 1 else 0
+    if i >= n:
+        return 0 if periodic == 1 else n - 1
+    return i
+
+
+@kernel(inline=True)
+def _between(site, g, n, periodic):
+    """The two voxels whose centers enclose a site's center, and its place between them (0 to 1)."""
+    position = (site + 0.5) / g - 0.5
+    i = int(math.floor(position))
+    return _inside(i, n, periodic), _inside(i + 1, n, periodic), position - i
+
+
+@kernel(inline=True)
+def _along_x(fields, f, z, y, x0, x1, t):
+    """Linear interpolation between two voxels of a row."""
+    a, b = fields.c[_voxel(fields, f, z, y, x0)], fields.c[_voxel(fields, f, z, y, x1)]
+    return a + t * (b - a)

@@ -1,0 +1,210 @@
+"""Killing: effectors arrest on targets and hit them; hits add up, heal, and kill.
+
+Additive cytotoxicity (Weigelin 2021, doi:10.1038/s41467-021-25282-3): a target dies once it carries n hits
+at one time; it loses one hit with the repair hazard.
+"""
+
+import math
+
+import numpy as np
+
+from ..base.kernel import kernel
+from ..base.rng import STREAM, poisson, uniform, uniforms
+from .lattice import coordinates, directions, neighbor
+from .rules import evaluate
+from .sensing import sense_agent
+from .state import AGENTS, DYING, FORMED, KILLED, WOUNDED, remove_agent, trait_of
+
+_ENGAGE = STREAM["engage"]
+_HIT = STREAM["hit"]
+_RELEASE = STREAM["release"]
+_REPAIR = STREAM["repair"]
+_PRIORITY = STREAM["priority"]
+
+
+@kernel
+def engage(state, tables, lattice, fields, unblocked, plasma, dice, step, part, dt, sub_steps, start, stop):
+    """Free effectors in slots [start, stop) look at the own site and the face neighbors for a target.
+
+    One of the targets in reach, drawn evenly, is recognized with the product of its `on` traits.
+    """
+    x = np.zeros(max(1, len(tables.senses)))
+    for slot in range(start, stop):
+        if state.agents[slot].killer == 0 or state.agents[slot].target >= 0:
+            continue
+        kind = state.agents[slot].kind
+        wanted = tables.kinds[kind].kill_target
+        site = state.agents[slot].site
+        z, y, w = coordinates(lattice, site)
+        found = 1 if _is_target(state, site, wanted) else 0
+        for direction in range(directions(lattice)):
+            beside = neighbor(lattice, site, z, y, w, direction)
+            if beside >= 0 and _is_target(state, beside, wanted):
+                found += 1
+        if found == 0:
+            continue
+        u, v = uniforms(dice, _ENGAGE, step, part, site)
+        goal = _nth_target(state, lattice, site, z, y, w, wanted, int(u * found))
+        recognized = 1.0
+        for i in range(tables.kill_on.shape[1]):
+            if tables.kill_on[kind, i] >= 0:
+                recognized *= trait_of(state, tables, goal, tables.kill_on[kind, i])
+        if v >= recognized:
+            continue
+        state.agents[slot].target = goal
+        for j in range(len(tables.target_trait)):
+            state.facing[slot, j] = trait_of(state, tables, goal, tables.target_trait[j])
+        sense_agent(state, tables, lattice, fields, slot, 1, sub_steps, x)
+        rate = evaluate(tables, tables.kinds[kind].kill, x, unblocked, plasma)
+        state.agents[slot].hit = rate * dt
+
+
+@kernel
+def _is_target(state, site, wanted):
+    """Whether a site holds a living cell of the wanted kind."""
+    return state.bulk[site] == wanted and state.wounds[site] < DYING
+
+
+@kernel
+def _nth_target(state, lattice, site, z, y, x, wanted, n):
+    """The n-th site in reach that holds a target: own site first, then the directions in order."""
+    if _is_target(state, site, wanted):
+        if n == 0:
+            return site
+        n -= 1
+    for direction in range(directions(lattice)):
+        beside = neighbor(lattice, site, z, y, x, direction)
+        if beside >= 0 and _is_target(state, beside, wanted):
+            if n == 0:
+                return beside
+            n -= 1
+    return site
+
+
+@kernel
+def strike(state, tables, dice, step, part, dt):
+    """Engaged effectors hit; the hits of a sub-step add up; a target with enough of them is dying.
+
+    The killer is the hitter of that sub-step with the lowest priority.  Returns the number of kills.
+    """
+    agents = state.count[AGENTS]
+    hitters = np.empty(agents, np.int64)
+    hits = 0
+    for slot in range(agents):
+        goal = state.agents[slot].target
+        if goal < 0:
+            continue
+        state.agents[slot].engaged += 1
+        for j in range(len(tables.target_trait)):
+            state.seen[slot, j] += state.facing[slot, j]
+        if not _is_target(state, goal, tables.kinds[state.agents[slot].kind].kill_target):
+            continue
+        u = uniform(dice, _HIT, step, part, state.agents[slot].site)
+        struck = poisson(u, state.agents[slot].hit)
+        if struck > 0:
+            if state.wounds[goal] == 0:
+                state.wounded[state.count[WOUNDED]] = goal
+                state.count[WOUNDED] += 1
+            state.wounds[goal] = min(DYING - 1, int(state.wounds[goal]) + struck)
+            hitters[hits] = slot
+            hits += 1
+    for i in range(hits):
+        slot = hitters[i]
+        goal = state.agents[slot].target
+        if state.wounds[goal] < tables.kinds[state.agents[slot].kind].kill_hits:
+            hitters[i] = -1
+    for i in range(hits):
+        if hitters[i] >= 0 and _is_first(state, dice, step, part, hitters, hits, i):
+            _complete_kill(state, tables, hitters[i], dt)
+    return hits
+
+
+@kernel
+def _is_first(state, dice, step, part, hitters, hits, i):
+    """Whether hitter i has the lowest priority among those that complete a kill on its target."""
+    own = state.agents[hitters[i]].site
+    goal = state.agents[hitters[i]].target
+    for j in range(hits):
+        if j == i or hitters[j] < 0 or state.agents[hitters[j]].target != goal:
+            continue
+        other = state.agents[hitters[j]].site
+        mine = uniform(dice, _PRIORITY, step, part, own)
+        theirs = uniform(dice, _PRIORITY, step, part, other)
+        if theirs < mine or (theirs == mine and other < own):
+            return False
+    return True
+
+
+@kernel
+def _complete_kill(state, tables, slot, dt):
+    """The target of a killer starts to die; the books and the killer's store note it."""
+    kind = state.agents[slot].kind
+    goal = state.agents[slot].target
+    state.wounds[goal] = DYING + min(155, int(tables.kinds[kind].kill_delay / dt + 0.5))
+    state.kills[kind, tables.kinds[kind].kill_target] += 1
+    uses = tables.kinds[kind].kill_uses
+    if uses >= 0:
+        state.trait[slot, uses] = float(state.trait[slot, uses]) - 1.0
+        if state.trait[slot, uses] < 1.0:
+            state.agents[slot].killer = 0
+
+
+@kernel
+def heal(state, tables, dice, step, part, dt):
+    """Wounded cells lose a hit with the repair hazard; dying cells come to their end."""
+    kept = 0
+    for i in range(state.count[WOUNDED]):
+        site = state.wounded[i]
+        wounds = int(state.wounds[site])
+        if wounds == 0:
+            continue
+        if wounds > DYING:
+            state.wounds[site] = wounds - 1
+        elif wounds == DYING:
+            die_of_wounds(state, tables, site)
+            continue
+        else:
+            rate = tables.kinds[state.bulk[site]].repair
+            if uniform(dice, _REPAIR, step, part, site) < 1.0 - math.exp(-rate * dt):
+                state.wounds[site] = wounds - 1
+                if wounds == 1:
+                    continue
+        state.wounded[kept] = site
+        kept += 1
+    state.count[WOUNDED] = kept
+
+
+@kernel
+def die_of_wounds(state, tables, site):
+    """A killed bulk cell becomes what its kind leaves."""
+    kind = int(state.bulk[site])
+    state.ledger[kind, KILLED] += 1
+    if tables.kinds[kind].tracked == 1:
+        remove_agent(state, tables, state.bulk_agent[site])
+    leave_behind(state, site, tables.kinds[kind].dead_leaves)
+
+
+@kernel
+def leave_behind(state, site, kind):
+    """The site of a dead bulk cell turns into another kind, or is free (0)."""
+    state.bulk[site] = kind
+    state.wounds[site] = 0
+    if kind > 0:
+        state.ledger[kind, FORMED] += 1
+        for c in range(state.site_trait.shape[1]):
+            state.site_trait[site, c] = 0.0
+
+
+@kernel
+def release(state, tables, dice, step, part, dt):
+    """Arrests end: when the target is gone or dying, and by their own hazard."""
+    for slot in range(state.count[AGENTS]):
+        goal = state.agents[slot].target
+        if goal < 0:
+            continue
+        kind = state.agents[slot].kind
+        gone = not _is_target(state, goal, tables.kinds[kind].kill_target)
+        leaving = 1.0 - math.exp(-tables.kinds[kind].kill_release * dt)
+        if gone or state.agents[slot].killer == 0 or uniform(dice, _RELEASE, step, part, state.agents[slot].site) < leaving:
+            state.agents[slot].target = -1
+            state.agents[slot].hit = 0.0

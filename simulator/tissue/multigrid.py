@@ -1,0 +1,358 @@
+"""Multigrid for diffusion with loss:  (1/dt + k + u(x)) c − D ∇²c = s + c_old/dt.
+
+A cycle restricts the residual (mean over the children), solves for the correction one level coarser by two
+cycles there (W), adds it by trilinear interpolation and smooths by two red–black sweeps, the first
+over-relaxed.  Without smoothing before the restriction, one residual serves the stop test and the cycle.
+Trottenberg, Oosterlee & Schüller, Multigrid (2001); over-relaxed red–black sweeps: Yavneh 1996,
+doi:10.1137/0917013.
+"""
+
+import math
+
+import numpy as np
+
+from ..base.errors import InputError, SimulatorError
+from ..base.kernel import kernel
+from ..base.threads import get_threads, over_slabs
+from .levels import Levels, edge, edge_count, even_part, inflow, row, row_inflow, stencil, straight_row
+
+TOLERANCE = 1e-4  # residual allowed, as a share of the sources: bounds the mass law
+CARRIED = 1e-3  # what the old content counts beside the sources in that bound
+MAX_CYCLES = 100
+OMEGA = 1.3  # over-relaxation of the first sweep; measured ÷ 20 a cycle, with 1 ÷ 8
+THREADED = 60_000  # voxels of a level from which cutting it into slabs pays
+
+# What is known of the residual of a level.
+WHOLE = 0
+HALF = 1  # the second color was relaxed last, by omega = 1, and has none
+RAW = 2  # the solution is zero, so the residual is the right-hand side
+
+
+def solve_grid(c, s, u, diffusion, decay, dt_h, levels: Levels, tolerance: float = TOLERANCE) -> int:
+    """Advance c by an implicit step of dt_h hours (math.inf: to the steady state); returns the cycles used.
+
+    c, s, u : f8[nz, ny, nx] concentration, source ≥ 0 [unit/h] and uptake ≥ 0 [1/h]; diffusion [µm²/h];
+    decay [1/h].  Stops at Σ|residual| ≤ tolerance · Σ s, or · 1e-3 Σ c_old/dt where that is more.
+    c stays ≥ 0.  InputError: no steady state; SimulatorError: no convergence.
+    """
+    rate = 0.0 if math.isinf(dt_h) else 1.0 / dt_h
+    if rate == 0.0 and decay == 0.0 and not u.any():
+        raise InputError("a field without any loss has no steady state", "Give it a decay, or a finite step.")
+    _slabs(_load, levels, 0, levels.nz[0], c, s, u, decay, rate)
+    bound = tolerance * max(_total(levels.sums[0]), CARRIED * _total(levels.sums[1]))
+    if not math.isfinite(bound):
+        raise SimulatorError("a field has sources or concentrations that are no finite numbers")
+    if bound == 0.0:
+        c[:] = 0.0
+        return 0
+    for level in range(len(levels.nz) - 1):
+        _slabs(_invert, levels, level, levels.nz[level + 1], diffusion)
+    levels.inverse[levels.start[-1]] = 1.0 / levels.inverse[levels.start[-1]]
+    after = WHOLE if levels.periodic else HALF  # an odd periodic length has neighbors of one color
+    for cycle in range(MAX_CYCLES):
+        _slabs(_restrict, levels, 0, levels.nz[1], diffusion, after if cycle > 0 else WHOLE)
+        residual = _total(levels.sums[0, : levels.nz[1]])
+        if residual <= bound:
+            if cycle > 0:
+                _slabs(_unload, levels, 0, levels.nz[0], c)
+            return cycle
+        _cycle_over_slabs(levels, 1, diffusion, RAW)
+        _cycle_over_slabs(levels, 1, diffusion, after)
+        _climb_over_slabs(levels, 0, diffusion)
+    raise SimulatorError(
+        f"a field of {c.shape} voxels did not converge: residual {residual:.3g}, allowed {bound:.3g} "
+        f"after {MAX_CYCLES} cycles"
+    )
+
+
+def _is_large(levels, level):
+    """Whether a level is worth cutting into slabs."""
+    return not levels.periodic and levels.nz[level] * levels.ny[level] * levels.nx[level] >= THREADED
+
+
+def _slabs(function, levels, level, length, *args):
+    """Call a kernel over the planes of a level, in threads where the level is large."""
+    planes = int(length)
+    if _is_large(levels, level):
+        over_slabs(function, planes, levels, level, *args)
+    else:
+        function(levels, level, *args, 0, planes)
+
+
+def _total(sums):
+    """Sum in the order of planes."""
+    total = 0.0
+    for value in sums.tolist():
+        total += value
+    return total
+
+
+def _cycle_over_slabs(levels, level, diffusion, known):
+    """What `_cycle` does, with the large levels cut into slabs."""
+    if get_threads() == 1 or not _is_large(levels, level):
+        _cycle(levels, level, diffusion, known)
+        return
+    _slabs(_restrict, levels, level, levels.nz[level + 1], diffusion, known)
+    _cycle_over_slabs(levels, level + 1, diffusion, RAW)
+    _climb_over_slabs(levels, level, diffusion)
+
+
+def _climb_over_slabs(levels, level, diffusion):
+    """Add the correction found one level coarser, and smooth."""
+    _slabs(_straighten, levels, level + 1, levels.nz[level + 1])
+    _slabs(_interpolate, levels, level, levels.nz[level])
+    for omega in (OMEGA, 1.0):
+        for color in range(2):
+            _slabs(_relax, levels, level, levels.nz[level], diffusion, color, omega)
+
+
+@kernel
+def _cycle(g, top, diffusion, known):
+    """Improve the correction on level `top` by one V cycle over it and all coarser levels."""
+    bottom = len(g.nz) - 1
+    for level in range(top, bottom):
+        _restrict(g, level, diffusion, known if level == top else RAW, 0, g.nz[level + 1])
+    g.c[g.start[bottom]] = g.inverse[g.start[bottom]] * g.b[g.start[bottom]]
+    for level in range(bottom - 1, top - 1, -1):
+        _straighten(g, level + 1, 0, g.nz[level + 1])
+        _interpolate(g, level, 0, g.nz[level])
+        for sweep in range(2):
+            for color in range(2):
+                _relax(g, level, diffusion, color, OMEGA if sweep == 0 else 1.0, 0, g.nz[level])
+
+
+@kernel
+def _load(g, level, c, s, u, decay, rate, z0, z1):
+    """Write the planes' c, right-hand side and loss by color, and the sums of |s| and c·rate."""
+    ny, nx = g.ny[level], g.nx[level]
+    value, source, content = np.zeros(nx), np.zeros(nx), np.zeros(nx)
+    for z in range(z0, z1):
+        source[:] = 0.0
+        content[:] = 0.0
+        for y in range(ny):
+            even, odd = row(g, level, (z + y) & 1, z, y), row(g, level, 1 - ((z + y) & 1), z, y)
+            old, made, taken = c[z, y], s[z, y], u[z, y]
+            _split(old, g.c, even, odd)
+            for x in range(nx):
+                value[x] = made[x] + rate * old[x]
+                source[x] += abs(made[x])
+            for x in range(nx):
+                content[x] += rate * abs(old[x])
+            _split(value, g.b, even, odd)
+            for x in range(nx):
+                value[x] = decay + rate + taken[x]
+            _split(value, g.inverse, even, odd)
+        g.sums[0, z] = _row_total(source)
+        g.sums[1, z] = _row_total(content)
+
+
+@kernel
+def _unload(g, level, c, z0, z1):
+    """Write the planes' solution back to c."""
+    for z in range(z0, z1):
+        for y in range(g.ny[level]):
+            _join(g.c, row(g, level, (z + y) & 1, z, y), row(g, level, 1 - ((z + y) & 1), z, y), c[z, y])
+
+
+@kernel
+def _split(values, by_color, even, odd):
+    """Write a row to its two colors; even and odd are where they begin."""
+    half = len(values) >> 1
+    first, second = by_color[even : even + half], by_color[odd : odd + half]
+    for j in range(half):
+        first[j] = values[2 * j]
+        second[j] = values[2 * j + 1]
+    if 2 * half < len(values):
+        by_color[even + half] = values[2 * half]
+
+
+@kernel
+def _join(by_color, even, odd, values):
+    """Write a row from its two colors."""
+    half = len(values) >> 1
+    first, second = by_color[even : even + half], by_color[odd : odd + half]
+    for j in range(half):
+        values[2 * j] = first[j]
+        values[2 * j + 1] = second[j]
+    if 2 * half < len(values):
+        values[2 * half] = by_color[even + half]
+
+
+@kernel
+def _row_total(values):
+    """Sum of a row in order."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
+@kernel
+def _invert(g, level, diffusion, z0, z1):
+    """Average the loss of a level to the coarse planes [z0, z1), then turn it into 1/diagonal."""
+    m = g.stride[level]
+    mean = np.zeros(g.nx[level + 1])
+    for coarse_z in range(z0, z1):
+        for coarse_y in range(g.ny[level + 1]):
+            mean[:] = 0.0
+            for z in range(2 * coarse_z, min(2 * coarse_z + 2, g.nz[level])):
+                for y in range(2 * coarse_y, min(2 * coarse_y + 2, g.ny[level])):
+                    iz, iy = g.axis[level, 0] + z, g.axis[level, 1] + y
+                    links = g.low[iz] + g.high[iz] + g.low[iy] + g.high[iy]
+                    for color in range(2):
+                        p = (color + z + y) & 1
+                        here = row(g, level, color, z, y)
+                        values = g.inverse[here : here + ((g.nx[level] - p + 1) >> 1)]
+                        _add_to_parents(g, level, z, y, p, values, mean)
+                        x_links = g.links_x[g.links_start[level] + p * m : g.links_start[level] + (p + 1) * m]
+                        for j in range(len(values)):
+                            values[j] = 1.0 / (values[j] + diffusion * (links + x_links[j]))
+            _write_coarse(g, level + 1, coarse_z, coarse_y, mean, g.inverse)
+
+
+@kernel
+def _restrict(g, level, diffusion, known, z0, z1):
+    """Average the residual of a level to the coarse planes [z0, z1); Σ|residual| of each to g.sums[0]."""
+    mean = np.zeros(g.nx[level + 1])
+    rest = np.zeros(g.stride[level])
+    size = np.zeros(g.stride[level])
+    for coarse_z in range(z0, z1):
+        size[:] = 0.0
+        for coarse_y in range(g.ny[level + 1]):
+            mean[:] = 0.0
+            for z in range(2 * coarse_z, min(2 * coarse_z + 2, g.nz[level])):
+                for y in range(2 * coarse_y, min(2 * coarse_y + 2, g.ny[level])):
+                    for color in range(1 if known == HALF else 2):
+                        p = (color + z + y) & 1
+                        if known == RAW:
+                            here = row(g, level, color, z, y)
+                            rest[:] = g.b[here : here + g.stride[level]]
+                        else:
+                            _residual(g, level, diffusion, color, z, y, rest)
+                        for j in range((g.nx[level] - p + 1) >> 1):
+                            size[j] += abs(rest[j])
+                        _add_to_parents(g, level, z, y, p, rest, mean)
+            _write_coarse(g, level + 1, coarse_z, coarse_y, mean, g.b)
+            for color in range(2):
+                here = row(g, level + 1, color, coarse_z, coarse_y)
+                g.c[here : here + g.stride[level + 1]] = 0.0
+        g.sums[0, coarse_z] = _row_total(size)
+
+
+@kernel(inline=True)
+def _residual(g, level, diffusion, color, z, y, values):
+    """Fill `values` with the residual of one row of one color."""
+    p = (color + z + y) & 1
+    first, last = even_part(g, level, p)
+    w = stencil(g, level, diffusion, color, z, y, p, first)
+    out = np.uint64(first)
+    for j in range(np.uint64(last - first)):
+        values[out + j] = g.b[w.here + j] - g.c[w.here + j] / g.inverse[w.here + j]
+    for j in range(np.uint64(last - first)):  # apart: LLVM vectorizes loops over at most eight rows
+        values[out + j] += row_inflow(g.c, w, j)
+    for e in range(edge_count(g, level, p, first, last)):
+        x = edge(p, first, last, e)
+        i = row(g, level, color, z, y) + (x >> 1)
+        values[x >> 1] = g.b[i] + diffusion * inflow(g, level, z, y, x) - g.c[i] / g.inverse[i]
+
+
+@kernel(inline=True)
+def _add_to_parents(g, level, z, y, p, values, mean):
+    """Add the values of a row of one parity to the mean over their parents' children."""
+    weight = g.share[g.axis[level, 0] + z] * g.share[g.axis[level, 1] + y]
+    n = (g.nx[level] - p + 1) >> 1
+    whole = min(n, g.nx[level + 1] - 1)
+    for j in range(whole):
+        mean[j] += 0.5 * weight * values[j]
+    for j in range(whole, n):
+        mean[j] += weight * g.share[g.axis[level, 2] + 2 * j + p] * values[j]
+
+
+@kernel
+def _write_coarse(g, level, z, y, values, by_color):
+    """Write a row of a level to its two colors."""
+    color = (z + y) & 1
+    _split(values, by_color, row(g, level, color, z, y), row(g, level, 1 - color, z, y))
+
+
+@kernel
+def _straighten(g, level, z0, z1):
+    """Write the planes' correction to b in x order, for `_interpolate`."""
+    for z in range(z0, z1):
+        for y in range(g.ny[level]):
+            start = straight_row(g, level, z, y)
+            color = (z + y) & 1
+            _join(
+                g.c,
+                row(g, level, color, z, y),
+                row(g, level, 1 - color, z, y),
+                g.b[start : start + g.nx[level]],
+            )
+
+
+@kernel
+def _interpolate(g, level, z0, z1):
+    """Add the correction of the next coarser level, interpolated, to planes [z0, z1)."""
+    n = g.nx[level + 1]
+    line = np.zeros(n + 2)
+    for z in range(z0, z1):
+        for y in range(g.ny[level]):
+            _blend_rows(g, level, z, y, line[1 : n + 1])
+            line[0] = line[n] if g.periodic == 1 else line[1]
+            line[n + 1] = line[1] if g.periodic == 1 else line[n]
+            for p in range(2):
+                here = row(g, level, (z + y + p) & 1, z, y)
+                even = (g.even_near[level] - p + 1) >> 1
+                c, own, other = g.c[here : here + even], line[1 : even + 1], line[2 * p : even + 2 * p]
+                for j in range(even):
+                    c[j] += 0.75 * own[j] + 0.25 * other[j]
+                for x in range(2 * even + p, g.nx[level], 2):
+                    i = g.axis[level, 2] + x
+                    blend = g.near[i] * line[(x >> 1) + 1] + (1.0 - g.near[i]) * line[g.other[i] + 1]
+                    g.c[here + (x >> 1)] += blend
+
+
+@kernel
+def _blend_rows(g, level, z, y, line):
+    """Interpolate the four coarse rows around row (z, y) in z and y."""
+    n = g.nx[level + 1]
+    iz, iy = g.axis[level, 0] + z, g.axis[level, 1] + y
+    fz, fy = g.near[iz], g.near[iy]
+    start = straight_row(g, level + 1, z >> 1, y >> 1)
+    a = g.b[start : start + n]
+    start = straight_row(g, level + 1, z >> 1, g.other[iy])
+    b = g.b[start : start + n]
+    start = straight_row(g, level + 1, g.other[iz], y >> 1)
+    c = g.b[start : start + n]
+    start = straight_row(g, level + 1, g.other[iz], g.other[iy])
+    d = g.b[start : start + n]
+    for x in range(n):
+        line[x] = fz * (fy * a[x] + (1.0 - fy) * b[x]) + (1.0 - fz) * (fy * c[x] + (1.0 - fy) * d[x])
+
+
+@kernel
+def _relax(g, level, diffusion, color, omega, z0, z1):
+    """Gauss–Seidel with over-relaxation omega on one color of planes [z0, z1)."""
+    floor = 0.0 if level == 0 and omega > 1.0 else -math.inf  # with omega = 1 what is ≥ 0 stays so
+    for z in range(z0, z1):
+        for y in range(g.ny[level]):
+            p = (color + z + y) & 1
+            first, last = even_part(g, level, p)
+            w = stencil(g, level, diffusion, color, z, y, p, first)
+            _relax_row(g, w, last - first, omega, floor)
+            for e in range(edge_count(g, level, p, first, last)):
+                x = edge(p, first, last, e)
+                i = row(g, level, color, z, y) + (x >> 1)
+                target = g.inverse[i] * (g.b[i] + diffusion * inflow(g, level, z, y, x))
+                value = g.c[i] + omega * (target - g.c[i])
+                g.c[i] = floor if value < floor else value
+
+
+@kernel(inline=True)
+def _relax_row(g, w, n, omega, floor):
+    """Relax n voxels of one color in a row, all independent."""
+    for j in range(np.uint64(n)):
+        i = w.here + j
+        target = g.inverse[i] * (g.b[i] + row_inflow(g.c, w, j))
+        value = g.c[i] + omega * (target - g.c[i])
+        g.c[i] = floor if value < floor else value

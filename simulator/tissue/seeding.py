@@ -1,0 +1,132 @@
+"""Seeding: the tissue a block starts with, before its burn-in.
+
+Stroma forms the septa between nests: the sites where a smooth random map lies above a quantile.  Vessels
+stand in or beside the septa.  Tumor fills the rest of a tissue block, or a ball amid a nodule's.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from ..base.errors import InputError
+from ..base.kernel import kernel
+from ..base.rng import STREAM, uniform
+from ..config.schema import Lesion
+from .lattice import Lattice
+from .rules import Names, Tables
+from .state import SEEDED, State, add_agent, with_capacity
+from .traits import compile_spreads, draw_founder_traits, draw_traits
+
+_SECTION = 11.0e-3  # mm: cells per mm² of a 4-µm section are cells per mm³ times section plus cell diameter
+_MOST_OCCUPIED = 0.4  # of the lymphoid layer of a compartment: beyond, cells could no longer walk
+
+
+@kernel
+def uniform_map(dice, stream, part, out):
+    """One uniform a site into out, f8[n]."""
+    for site in range(len(out)):
+        out[site] = uniform(dice, stream, 0, part, site)
+
+
+def random_map(dice, stream: str, part: int, sites: int) -> np.ndarray:
+    """f8[sites] of uniforms from a stream."""
+    out = np.empty(sites)
+    uniform_map(dice, STREAM[stream], part, out)
+    return out
+
+
+def seed_block(state: State, lesion: Lesion, lattice: Lattice, tables: Tables, names: Names, dice) -> State:
+    """Fill an empty state: stroma, vessels, tumor and debris, infiltrate.  Returns the state (it may grow)."""
+    tissue = lesion.tissue
+    kinds = {name: code for code, name in enumerate(names.kinds)}
+    order = septa_order(lattice, tissue.nest_width / lesion.block.site, dice)
+    bulk = np.zeros(lattice.sites, np.uint8)
+    if "stroma" in kinds and tissue.stroma > 0:
+        # Vessels are cut out of the septa first, so the septa are marked wide enough for both.
+        wanted = min(1.0, tissue.stroma + (tissue.vessel if "vessel" in kinds else 0.0))
+        bulk[order[: round(wanted * lattice.sites)]] = kinds["stroma"]
+    if "vessel" in kinds and tissue.vessel > 0:
+        bulk[vessel_sites(lattice, bulk, tissue, kinds, dice)] = kinds["vessel"]
+    _fill_tumor(bulk, lesion, lattice, kinds, dice)
+    state.bulk[:] = bulk
+    for code in range(1, len(names.kinds)):
+        state.ledger[code, SEEDED] = int(np.count_nonzero(bulk == code))
+    draw_founder_traits(state, tables, compile_spreads(lesion, names, founders=True), dice)
+    return _infiltrate(state, lesion, lattice, tables, names, dice)
+
+
+def septa_order(lattice: Lattice, width: float, dice) -> np.ndarray:
+    """Sites sorted so that a prefix of any length forms septa around nests of about `width` sites.
+
+    White noise smoothed with a Gaussian of width/4; the septa are where its absolute value is smallest,
+    a connected network of walls.
+    """
+    shape = (lattice.nz, lattice.ny, lattice.nx)
+    noise = random_map(dice, "stroma", 0, lattice.sites).reshape(shape) - 0.5
+    mode = "wrap" if lattice.wraps else "reflect"
+    sigma = [0.0 if extent == 1 else width / 4 for extent in shape]
+    smooth = ndimage.gaussian_filter(noise, sigma, mode=mode, truncate=3.0)
+    return np.argsort(np.abs(smooth).ravel(), kind="stable")
+
+
+def vessel_sites(lattice: Lattice, bulk: np.ndarray, tissue, kinds: dict[str, int], dice) -> np.ndarray:
+    """Sites of vessels: drawn evenly from the septa, and from the nests once the septa are used up."""
+    wanted = round(tissue.vessel * lattice.sites)
+    key = random_map(dice, "vessel", 0, lattice.sites)
+    if "stroma" in kinds:
+        key = key + (bulk != kinds["stroma"])
+    return np.sort(np.argsort(key, kind="stable")[:wanted])
+
+
+def _fill_tumor(bulk: np.ndarray, lesion: Lesion, lattice: Lattice, kinds: dict[str, int], dice) -> None:
+    """Tumor (and debris) on the free sites: all of them in tissue, the nearest to the center in a nodule."""
+    if "tumor" not in kinds:
+        return
+    free = np.flatnonzero(bulk == 0)
+    if lesion.block.mode == "nodule":
+        cells = lesion.block.cells
+        if cells is None:
+            raise InputError("a nodule needs its number of tumor cells at the start", "Write block: {cells: 500}.")
+        if cells > len(free):
+            raise InputError(f"{cells} tumor cells do not fit on the {len(free)} free sites of the block",
+                             "Give the block a larger shape or fewer cells.")  # fmt: skip
+        z, y, x = np.unravel_index(free, (lattice.nz, lattice.ny, lattice.nx))
+        middle = [(extent - 1) / 2 for extent in (lattice.nz, lattice.ny, lattice.nx)]
+        distance = (z - middle[0]) ** 2 + (y - middle[1]) ** 2 + (x - middle[2]) ** 2
+        free = free[np.argsort(distance, kind="stable")[:cells]]
+    bulk[free] = kinds["tumor"]
+    if "debris" in kinds and lesion.tissue.debris > 0:
+        dead = random_map(dice, "founder", 0, lattice.sites)[free] < lesion.tissue.debris
+        bulk[free[dead]] = kinds["debris"]
+
+
+def _infiltrate(state: State, lesion: Lesion, lattice: Lattice, tables: Tables, names: Names, dice) -> State:
+    """Lymphoid cells at the densities of `tissue.infiltrate`, site by site, at most one a site."""
+    site_mm3 = (lesion.block.site * 1e-3) ** 3
+    stroma_side = tables.kinds[state.bulk].stroma == 1
+    inside = state.bulk > 0 if lesion.block.mode == "nodule" else np.ones(lattice.sites, bool)
+    chance = np.zeros((len(names.kinds), lattice.sites))
+    for code, kind in enumerate(names.kinds):
+        for compartment, density in lesion.tissue.infiltrate.get(kind, {}).items():
+            where = inside & (stroma_side if compartment == "stroma" else ~stroma_side)
+            chance[code, where] = density / _SECTION * site_mm3
+    most = float(chance.sum(axis=0).max(initial=0.0))
+    if most > _MOST_OCCUPIED:
+        raise InputError(f"the infiltrate would fill {most:.0%} of the lymphoid sites of a compartment",
+                         f"At most {_MOST_OCCUPIED:.0%} may be filled: lower tissue.infiltrate or refine block.site.")  # fmt: skip
+    draw = random_map(dice, "infiltrate", 0, lattice.sites)
+    edges = np.cumsum(chance, axis=0)
+    kind_at = (draw[None, :] >= edges).sum(axis=0)
+    sites = np.flatnonzero(kind_at < len(names.kinds))
+    state = with_capacity(state, len(sites) + 1024, 1024)
+    _place_infiltrate(state, tables, compile_spreads(lesion, names), dice, sites, kind_at[sites])
+    for code in range(1, len(names.kinds)):
+        state.ledger[code, SEEDED] += int(np.count_nonzero(kind_at[sites] == code))
+    return state
+
+
+@kernel
+def _place_infiltrate(state, tables, spreads, dice, sites, kinds):
+    """One lymphoid cell at each site, born at step 0."""
+    for i in range(len(sites)):
+        slot = add_agent(state, tables, kinds[i], sites[i], 0, 0)
+        draw_traits(state, tables, spreads, dice, 0, slot)

@@ -1,0 +1,218 @@
+"""The state of one block: arrays, and nothing else.
+
+Sites hold the numerous sessile kinds (tumor, stroma, vessel, debris) with their traits; the agent list
+holds every cell with an identity (lymphoid cells, infused cells).  The order of the list means nothing:
+dice are keyed by site, and contested sites go by a hashed priority.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..base.kernel import kernel
+from .rules import Names, Tables
+
+# Columns of the ledger, per kind.  now = seeded + born + admitted + formed − everything after.
+LEDGER = ("seeded", "born", "admitted", "formed", "exported", "die", "necrose", "lyse", "clear", "leave",
+          "killed")  # fmt: skip
+SEEDED, BORN, ADMITTED, FORMED, EXPORTED, DIED, NECROSED, LYSED, CLEARED, LEFT, KILLED = range(len(LEDGER))
+
+DYING = 100  # wounds at or above this: dying, and the excess is the sub-steps left
+
+# Entries of `count`.
+AGENTS, WOUNDED, TURNED_AWAY = range(3)
+
+
+# One cell of the agent list.
+AGENT = np.dtype(
+    [
+        ("id", np.int64),  # birth step · 2³³ + layer · 2³² + birth site
+        ("site", np.int64),
+        ("target", np.int64),  # site of the engaged target, −1 for none
+        ("proposal", np.int64),  # site it would hop to, −1 for none
+        ("hop", np.float64),  # chance of a hop a sub-step
+        ("hit", np.float64),  # mean hits a sub-step on the present target
+        ("dose", np.int32),  # number of the dose it came with, 0 for none
+        ("engaged", np.int32),  # sub-steps engaged in the last step
+        ("clock", np.int16),  # the hazard that struck this step, −1 for none
+        ("kind", np.uint8),
+        ("killer", np.uint8),  # 1: able to engage
+    ],
+    align=True,
+)
+
+
+class State(NamedTuple):
+    """One block.  n sites, A slots in the agent list, K kinds, J target signals, F fields."""
+
+    bulk: np.ndarray  # u1[n] kind at the site, 0 where none
+    wounds: np.ndarray  # u1[n] hits not yet repaired, or DYING + sub-steps to death
+    event: np.ndarray  # u1[n] 1 + the hazard that struck a bulk cell this step
+    site_trait: np.ndarray  # f4[n, columns]
+    lymphoid: np.ndarray  # i4[n] slot of the lymphoid cell, −1 where none
+    bulk_agent: np.ndarray  # i4[n] slot of a tracked bulk cell, −1 where none
+    wounded: np.ndarray  # i8[capacity] sites with wounds, in any order
+    agents: np.ndarray  # AGENT[A]
+    trait: np.ndarray  # f4[A, columns]
+    next_trait: np.ndarray  # f4[A, columns] what `respond` decided, committed once every cell has sensed
+    seen: np.ndarray  # f8[A, J] sum of the targets' traits over the last step's engaged sub-steps
+    facing: np.ndarray  # f8[A, J] traits of the present target
+    secretes: np.ndarray  # f8[A, F] rates of secretion
+    count: np.ndarray  # i8[3] agents, wounded sites, lymphocytes that found no room at a vessel
+    ledger: np.ndarray  # i8[K, len(LEDGER)]
+    kills: np.ndarray  # i8[K, K] by killer and target
+
+
+_PER_AGENT = ("agents", "trait", "next_trait", "seen", "facing", "secretes")
+_SCRATCH = ("event", "next_trait")  # within a step; a checkpoint leaves them out
+
+
+def empty_state(sites: int, names: Names, tables: Tables, capacity: int = 1024) -> State:
+    """A block without cells."""
+    slots = len(tables.target_trait)
+    kinds = len(names.kinds)
+    return State(
+        bulk=np.zeros(sites, np.uint8),
+        wounds=np.zeros(sites, np.uint8),
+        event=np.zeros(sites, np.uint8),
+        site_trait=np.zeros((sites, max(1, names.site_columns)), np.float32),
+        lymphoid=np.full(sites, -1, np.int32),
+        bulk_agent=np.full(sites, -1, np.int32),
+        wounded=np.zeros(capacity, np.int64),
+        agents=np.zeros(capacity, AGENT).view(np.recarray),
+        trait=np.zeros((capacity, max(1, names.agent_columns)), np.float32),
+        next_trait=np.zeros((capacity, max(1, names.agent_columns)), np.float32),
+        seen=np.zeros((capacity, max(1, slots))),
+        facing=np.zeros((capacity, max(1, slots))),
+        secretes=np.zeros((capacity, max(1, len(names.fields)))),
+        count=np.zeros(3, np.int64),
+        ledger=np.zeros((kinds, len(LEDGER)), np.int64),
+        kills=np.zeros((kinds, kinds), np.int64),
+    )
+
+
+def with_capacity(state: State, agents: int, wounded: int) -> State:
+    """The same state with room for at least so many agents and wounded sites; grows by doubling."""
+    changes = {}
+    if agents > len(state.agents):
+        size = max(agents, 2 * len(state.agents))
+        for name in _PER_AGENT:
+            changes[name] = _grown(getattr(state, name), size)
+    if wounded > len(state.wounded):
+        changes["wounded"] = _grown(state.wounded, max(wounded, 2 * len(state.wounded)))
+    return state._replace(**changes) if changes else state
+
+
+def _grown(array: np.ndarray, size: int) -> np.ndarray:
+    grown = np.zeros((size, *array.shape[1:]), array.dtype)
+    grown[: len(array)] = array
+    return grown.view(type(array))
+
+
+def to_arrays(state: State) -> dict[str, np.ndarray]:
+    """What a checkpoint keeps, cut to the agents and wounded sites that exist; records as one array a name."""
+    agents, wounded = state.count[AGENTS], state.count[WOUNDED]
+    kept = {f"agents.{name}": np.asarray(state.agents[name][:agents]) for name in AGENT.names}
+    for name, array in state._asdict().items():
+        if name in _SCRATCH or name == "agents":
+            continue
+        kept[name] = array[:agents] if name in _PER_AGENT else array[:wounded] if name == "wounded" else array
+    return kept
+
+
+def from_arrays(arrays: dict[str, np.ndarray], names: Names, tables: Tables) -> State:
+    """The state that `to_arrays` kept, for a model with the same kinds and traits."""
+    agents = len(arrays["trait"])
+    state = empty_state(len(arrays["bulk"]), names, tables)
+    state = with_capacity(state, agents, len(arrays["wounded"]))
+    for name, array in arrays.items():
+        record, _, column = name.partition(".")
+        own = getattr(state, record)
+        if column:
+            own[column][: len(array)] = array
+        elif array.ndim == 2:
+            own[: len(array), : array.shape[1]] = array
+        else:
+            own[: len(array)] = array
+    return state
+
+
+@kernel
+def add_agent(state, tables, kind, site, step, dose):
+    """Put a new cell of a tracked kind on a free site of its layer; returns its slot.
+
+    Its traits are left to the caller; the list must have room.
+    """
+    slot = state.count[AGENTS]
+    state.count[AGENTS] = slot + 1
+    layer = int(tables.kinds[kind].lymphoid)
+    if layer == 1:
+        state.lymphoid[site] = slot
+    else:
+        state.bulk[site] = kind
+        state.bulk_agent[site] = slot
+    agent = state.agents[slot]
+    agent.kind = kind
+    agent.site = site
+    agent.id = step * 8589934592 + layer * 4294967296 + site
+    agent.dose = dose
+    agent.clock = -1
+    agent.hop = 0.0
+    agent.killer = 0
+    agent.hit = 0.0
+    agent.target = -1
+    agent.engaged = 0
+    agent.proposal = -1
+    for j in range(state.seen.shape[1]):
+        state.seen[slot, j] = 0.0
+        state.facing[slot, j] = 0.0
+    for f in range(state.secretes.shape[1]):
+        state.secretes[slot, f] = 0.0
+    return slot
+
+
+@kernel
+def remove_agent(state, tables, slot):
+    """Take a cell off the lattice; the last cell of the list moves into its slot."""
+    site = state.agents[slot].site
+    if tables.kinds[state.agents[slot].kind].lymphoid == 1:
+        state.lymphoid[site] = -1
+    else:
+        state.bulk[site] = 0
+        state.bulk_agent[site] = -1
+        state.wounds[site] = 0
+    last = state.count[AGENTS] - 1
+    state.count[AGENTS] = last
+    if slot != last:
+        _move_agent(state, tables, last, slot)
+
+
+@kernel
+def _move_agent(state, tables, source, slot):
+    """Copy everything about an agent from one slot to another."""
+    site = state.agents[source].site
+    if tables.kinds[state.agents[source].kind].lymphoid == 1:
+        state.lymphoid[site] = slot
+    else:
+        state.bulk_agent[site] = slot
+    state.agents[slot] = state.agents[source]
+    for c in range(state.trait.shape[1]):
+        state.trait[slot, c] = state.trait[source, c]
+        state.next_trait[slot, c] = state.next_trait[source, c]
+    for j in range(state.seen.shape[1]):
+        state.seen[slot, j] = state.seen[source, j]
+        state.facing[slot, j] = state.facing[source, j]
+    for f in range(state.secretes.shape[1]):
+        state.secretes[slot, f] = state.secretes[source, f]
+
+
+@kernel
+def trait_of(state, tables, site, trait):
+    """Trait `trait` of the bulk cell at a site; 0 where the cell has no such trait."""
+    kind = state.bulk[site]
+    column = tables.column[kind, trait]
+    if column < 0:
+        return 0.0
+    if tables.kinds[kind].tracked == 1:
+        return float(state.trait[state.bulk_agent[site], column])
+    return float(state.site_trait[site, column])

@@ -1,0 +1,289 @@
+"""Turnover: the clocks that rang are carried out, and daughters find a place.
+
+Deaths, clearances and switches touch only their own cell.  Divisions contend for free sites, so they go
+one by one in the order of a hashed priority: the same at any thread count.
+"""
+
+import math
+
+import numpy as np
+
+from ..base.kernel import kernel
+from ..base.rng import STREAM, uniform, uniforms
+from .killing import leave_behind
+from .lattice import coordinates, shifted
+from .rules import CLEAR, DIE, DIVIDE, LEAVE, LYSE, NECROSE, SWITCH
+from .state import (AGENTS, BORN, CLEARED, DIED, DYING, EXPORTED, LEFT, LYSED, NECROSED, add_agent,
+                    remove_agent)  # fmt: skip
+
+_PRIORITY = STREAM["priority"]
+_PLACE = STREAM["place"]
+_PUSH = STREAM["push"]
+_AFTER_MOTILITY = 60000  # the part of a step's dice that turnover uses
+
+
+@kernel
+def ledger_entry(code):
+    """The column of the ledger in which a removal is booked."""
+    if code == DIE:
+        return DIED
+    if code == NECROSE:
+        return NECROSED
+    if code == LYSE:
+        return LYSED
+    if code == CLEAR:
+        return CLEARED
+    return LEFT
+
+
+@kernel
+def count_events(state, start, stop):
+    """How many bulk cells at sites [start, stop) have an event."""
+    total = 0
+    for site in range(start, stop):
+        if state.event[site] != 0:
+            total += 1
+    return total
+
+
+@kernel
+def turn_over_bulk(state, tables, events):
+    """Carry out the events of untracked bulk cells; returns the sites of those that divide.
+
+    A cell killed in the meantime has no event any more.
+    """
+    mothers = np.empty(events, np.int64)
+    divisions = 0
+    if events == 0:
+        return mothers
+    for site in range(len(state.event)):
+        struck = int(state.event[site])
+        if struck == 0:
+            continue
+        state.event[site] = 0
+        kind = int(state.bulk[site])
+        if kind == 0 or tables.kinds[kind].active == 0 or state.wounds[site] >= DYING:
+            continue
+        h = tables.kinds[kind].hazard_start + struck - 1
+        if h >= tables.kinds[kind].hazard_stop:
+            continue
+        code = tables.hazards[h].code
+        if code == DIVIDE:
+            mothers[divisions] = site
+            divisions += 1
+        elif code == SWITCH:
+            state.site_trait[site, tables.hazards[h].column] = tables.hazards[h].value
+        else:
+            state.ledger[kind, ledger_entry(code)] += 1
+            leave_behind(state, site, tables.hazards[h].leaves)
+    return mothers[:divisions]
+
+
+@kernel
+def by_priority(dice, step, layer, sites):
+    """The order of contending cells: ascending hashed priority of their sites."""
+    priority = np.empty(len(sites))
+    for i in range(len(sites)):
+        priority[i] = uniform(dice, _PRIORITY, step, _AFTER_MOTILITY + layer, sites[i])
+    return np.argsort(priority, kind="mergesort")
+
+
+@kernel
+def free_site_near(state, lattice, near, layer, site, u):
+    """The nearest site within reach that is free in a layer (ties by u), or −1.  near : offsets."""
+    z, y, x = coordinates(lattice, site)
+    candidates = np.empty(len(near), np.int64)
+    i = 0
+    while i < len(near):
+        distance = near[i, 3]
+        found = 0
+        while i < len(near) and near[i, 3] == distance:
+            goal = shifted(lattice, z, y, x, near[i, 0], near[i, 1], near[i, 2])
+            if goal >= 0 and (state.lymphoid[goal] < 0 if layer == 1 else state.bulk[goal] == 0):
+                candidates[found] = goal
+                found += 1
+            i += 1
+        if found > 0:
+            return candidates[int(u * found)]
+    return -1
+
+
+@kernel
+def divide_bulk(state, tables, lattice, near, dice, step, mothers):
+    """Mothers at the given sites divide, in order of priority, where a site within reach is free.
+
+    Returns the sites of the crowded: their daughters are born, but have no place yet.
+    """
+    order = by_priority(dice, step, 0, mothers)
+    crowded = np.empty(len(mothers), np.int64)
+    left = 0
+    for i in range(len(order)):
+        site = mothers[order[i]]
+        state.ledger[int(state.bulk[site]), BORN] += 1
+        u, v = uniforms(dice, _PLACE, step, 0, site)
+        goal = free_site_near(state, lattice, near, 0, site, u)
+        if goal >= 0:
+            copy_bulk(state, site, goal)
+        else:
+            crowded[left] = site
+            left += 1
+    return crowded[:left]
+
+
+@kernel
+def push_out(state, tables, lattice, surface, around, dice, step, crowded):
+    """In a nodule, daughters of the crowded push a row of cells toward the surface; returns how many.
+
+    In tissue (`surface` empty), and where the way is blocked, the daughter is exported.
+    """
+    pushed = 0
+    for i in range(len(crowded)):
+        site = crowded[i]
+        goal = -1
+        if len(surface) > 0:
+            goal = push_to_surface(state, tables, lattice, surface, around, dice, step, site)
+        if goal >= 0:
+            copy_bulk(state, site, goal)
+            pushed += 1
+        else:
+            state.ledger[int(state.bulk[site]), EXPORTED] += 1
+    return pushed
+
+
+@kernel
+def copy_bulk(state, source, goal):
+    """A free site receives a copy of an untracked bulk cell: kind, traits and wounds."""
+    state.bulk[goal] = state.bulk[source]
+    state.wounds[goal] = state.wounds[source]
+    for c in range(state.site_trait.shape[1]):
+        state.site_trait[goal, c] = state.site_trait[source, c]
+
+
+@kernel
+def push_to_surface(state, tables, lattice, surface, around, dice, step, site):
+    """Shift a row of cells between a mother and the surface outward by one; returns the site freed beside her.
+
+    The row follows the falling distance to the surface, ties by dice; where the map of this step is already
+    outgrown it goes straight on.  Vessels, stroma and tracked cells stay and are walked around.  −1 where
+    the way is blocked.
+    """
+    path = np.empty(8192, np.int64)
+    length = 0
+    here = site
+    last = -1
+    while length < len(path):
+        z, y, x = coordinates(lattice, here)
+        best, best_key, way = -1, 1e30, -1
+        for i in range(len(around)):
+            beside = shifted(lattice, z, y, x, around[i, 0], around[i, 1], around[i, 2])
+            if beside < 0 or not _can_be_pushed(state, tables, beside):
+                continue
+            free = state.bulk[beside] == 0
+            if not free and surface[beside] >= surface[here]:
+                continue
+            key = (0.0 if free else 1.0 + float(surface[beside])) + 1e-3 * uniform(dice, _PUSH, step, 0, beside)
+            if key < best_key:
+                best, best_key, way = beside, key, i
+        if best < 0 and last >= 0:
+            way = last
+            best = shifted(lattice, z, y, x, around[way, 0], around[way, 1], around[way, 2])
+            if best >= 0 and not _can_be_pushed(state, tables, best):
+                best = -1
+        if best < 0:
+            return -1
+        path[length] = best
+        length += 1
+        last = way
+        here = best
+        if state.bulk[best] == 0:
+            for i in range(length - 1, 0, -1):
+                copy_bulk(state, path[i - 1], path[i])
+            state.bulk[path[0]] = 0
+            state.wounds[path[0]] = 0
+            return path[0]
+    return -1
+
+
+@kernel
+def _can_be_pushed(state, tables, site):
+    """Whether a site is free or holds a cell that moves aside: an untracked one of the nest."""
+    kind = state.bulk[site]
+    return kind == 0 or (tables.kinds[kind].tracked == 0 and tables.kinds[kind].stroma == 0)
+
+
+@kernel
+def distance_to_surface(state, lattice, around, surface):
+    """Distance in sites of every site to the nearest free bulk site, f4[n] into `surface`.
+
+    Two sweeps of a chamfer mask (Borgefors 1986, doi:10.1016/S0734-189X(86)80047-0): within 8 % of the
+    Euclidean distance, so that a nodule stays round.  around : offsets to the 26 (in a slab 8) neighbors.
+    """
+    n = len(surface)
+    for site in range(n):
+        surface[site] = 0.0 if state.bulk[site] == 0 else 1e9
+    for sweep in range(2):
+        for i in range(n):
+            site = i if sweep == 0 else n - 1 - i
+            d = float(surface[site])
+            if d == 0.0:
+                continue
+            z, y, x = coordinates(lattice, site)
+            for j in range(len(around)):
+                beside = shifted(lattice, z, y, x, around[j, 0], around[j, 1], around[j, 2])
+                if beside >= 0:
+                    d = min(d, float(surface[beside]) + math.sqrt(float(around[j, 3])))
+            surface[site] = d
+
+
+@kernel
+def turn_over_agents(state, tables, lattice, near, dice, step):
+    """Carry out what struck the cells of the agent list.  Removals last, so that slots keep their meaning."""
+    agents = state.count[AGENTS]
+    mothers = np.empty(agents, np.int64)
+    slots = np.empty(agents, np.int64)
+    divisions = 0
+    for slot in range(agents):
+        h = state.agents[slot].clock
+        if h < 0:
+            continue
+        code = tables.hazards[h].code
+        column = tables.hazards[h].column
+        if code == SWITCH:
+            state.trait[slot, column] = tables.hazards[h].value
+        elif code == DIVIDE and (column < 0 or state.trait[slot, column] >= 1.0):
+            mothers[divisions] = state.agents[slot].site
+            slots[divisions] = slot
+            divisions += 1
+    order = by_priority(dice, step, 1, mothers[:divisions])
+    for i in range(divisions):
+        divide_agent(state, tables, lattice, near, dice, step, slots[order[i]])
+    for slot in range(agents - 1, -1, -1):
+        h = state.agents[slot].clock
+        if h >= 0 and tables.hazards[h].code != DIVIDE and tables.hazards[h].code != SWITCH:
+            kind = int(state.agents[slot].kind)
+            site = state.agents[slot].site
+            state.ledger[kind, ledger_entry(tables.hazards[h].code)] += 1
+            layer = tables.kinds[kind].lymphoid
+            remove_agent(state, tables, slot)
+            if layer == 0:
+                leave_behind(state, site, tables.hazards[h].leaves)
+
+
+@kernel
+def divide_agent(state, tables, lattice, near, dice, step, slot):
+    """One cell of the list divides; both daughters carry its traits, a used-up trait lower by one."""
+    kind = int(state.agents[slot].kind)
+    layer = int(tables.kinds[kind].lymphoid)
+    site = state.agents[slot].site
+    column = tables.hazards[state.agents[slot].clock].column
+    if column >= 0:
+        state.trait[slot, column] = float(state.trait[slot, column]) - 1.0
+    state.ledger[kind, BORN] += 1
+    u, v = uniforms(dice, _PLACE, step, 1 + layer, site)
+    goal = free_site_near(state, lattice, near, layer, site, u)
+    if goal < 0:
+        state.ledger[kind, EXPORTED] += 1
+        return
+    daughter = add_agent(state, tables, kind, goal, step, state.agents[slot].dose)
+    for c in range(state.trait.shape[1]):
+        state.trait[daughter, c] = state.trait[slot, c]

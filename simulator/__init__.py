@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .experiment.collect import Results
     from .run.reading import Run
 
+from . import run as _  # first: importing the folder later would put it in the place of the function
+
 __version__ = "0.1.0"
 __all__ = ["load", "read", "run"]
 

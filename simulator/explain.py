@@ -109,8 +109,10 @@ def _blocks(model: Model) -> Iterator[str]:
     for index, lesion in enumerate(model.lesions):
         block, tissue = lesion.block, lesion.tissue
         edges = " × ".join(f"{n * block.site / 1000.0:.3g}" for n in block.shape)
-        kind = f"{block.cells:,} cells growing freely" if block.cells is not None else "a packed piece"
-        kind += f" of a lesion of {units.format(_round(lesion_volume_ml(model, index)), 'mL')}"
+        volume = units.format(_round(lesion_volume_ml(model, index)), "mL")
+        kind = f"a packed piece of a lesion of {volume}"
+        if block.cells is not None:
+            kind = f"a nodule that grows freely from {block.cells:,} cells"
         looks = f", {block.phenotype}" if block.phenotype else ""
         yield (
             f"{' × '.join(map(str, block.shape))} sites of {units.format(block.site, 'um')}: {edges} mm, "

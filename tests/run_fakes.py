@@ -15,7 +15,7 @@ SERIES = [Column("tumor_cells", "cells", "living tumor cells"), Column("cd8", "c
 AGENTS = [
     Column("id", "1", "number of the cell", "i8"),
     Column("kind", "1", "kind of the cell", "u1", KINDS),
-    *(Column(axis, "um", f"position along {axis}", "f4") for axis in "zyx"),
+    *(Column(f"position_{axis}", "um", f"position along {axis}", "f4") for axis in "zyx"),
 ]
 SNAPSHOTS = [
     Snapshot("kind", "1", "bulk cell", "u1", flags=KINDS),
@@ -64,7 +64,7 @@ def snapshot(row: int) -> tuple[list[dict], list[dict]]:
         count = 4 * row + k
         agents.append({"id": np.arange(count) + 1000 * row, "kind": dice.choice(codes, count)})
     arrays[0] |= {"pdl1": dice.random((3, 5, 6), "f4"), "cxcl9": dice.random((3, 3, 2), "f4")}
-    agents[0] |= {axis: dice.random(4 * row, "f4") * 90 for axis in "zyx"}
+    agents[0] |= {f"position_{axis}": dice.random(4 * row, "f4") * 90 for axis in "zyx"}
     return arrays, agents
 
 

@@ -70,7 +70,7 @@ def upward(path: Path, source: str | None = None) -> list[str]:
     """Every import of a source that points up."""
     mine = _floor(_module(path))
     return [
-        f"{_name(path)}:{line} (floor {mine}) imports {'.'.join(module) or 'the package'} (floor {_floor(module)})"
+        f"{_name(path)}:{line} on floor {mine} imports {'.'.join(module) or 'the package'}"
         for line, module, name in imports(path, source)
         if _floor(module) > mine and (module, name) != ((), "__version__")
     ]

@@ -113,9 +113,8 @@ def test_a_folder_without_a_study_or_tables_says_so(tmp_path):
 
 
 def test_what_adds_up_is_summed_over_lesions_and_all_else_averaged(tmp_path):
-    results = study_of(tmp_path, lesions=2)
-    assert set(results.table().lesion) == {0, 1}
-    single, double = (study_of(tmp_path / name, lesions=n) for name, n in (("a", 1), ("b", 2)))
+    single, double = (study_of(tmp_path / str(n), lesions=n, patients=2) for n in (1, 2))
+    assert set(double.table().lesion) == {0, 1}
     volume = [r.contrast("msc", "control", "tumor_volume").difference for r in (single, double)]
     density = [r.contrast("msc", "control", "cd8_density") for r in (single, double)]
     assert volume[1] == pytest.approx(2 * volume[0])

@@ -60,6 +60,13 @@ def test_what_was_not_recorded_is_missing_not_wrong(tmp_path, draw, lacking):
         draw(open_study(make_study(tmp_path / "study", fake, tables=False)))
 
 
+def test_a_kind_that_never_appears_has_no_panel(tmp_path):
+    fake = Fake(arms={"vehicle": ARMS["vehicle"]}, patients=1, reference=None, **SMALL)
+    plot = plots.cell_counts(open_study(make_study(tmp_path / "study", fake, tables=False)))
+    titles = [axes.get_title(loc="left") for axes in plot.figure.axes]
+    assert titles == ["tumor cells", "CD8 T cells", "CD4 T cells", "NK cells"]
+
+
 def test_a_figure_of_several_quantities_keeps_those_that_were_recorded(tmp_path):
     fake = Fake(patients=1, without=frozenset({"cxcl9_mean"}), **SMALL)
     plot = plots.chemokine(open_study(make_study(tmp_path / "study", fake, tables=False)))

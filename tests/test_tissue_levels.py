@@ -11,17 +11,15 @@ SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 40), st.integers(1, 40))
 
 def _numbers(levels, level, axis):
     """(low, high, share, near, other) of one axis of a level."""
-    start = levels.axis[level, axis]
-    n = (levels.nz, levels.ny, levels.nx)[axis][level]
-    return tuple(
-        values[start : start + n]
-        for values in (levels.low, levels.high, levels.share, levels.near, levels.other)
-    )
+    grid = levels.grid[level]
+    start = (grid.at_z, grid.at_y, grid.at_x)[axis]
+    part = levels.axis[start : start + (grid.nz, grid.ny, grid.nx)[axis]]
+    return part.low, part.high, part.share, part.near, part.other
 
 
 def _width(levels, level, axis):
     """Widths of a level's voxels in voxels of level 0, joined from what the shares say."""
-    width = np.ones((levels.nz, levels.ny, levels.nx)[axis][0])
+    width = np.ones((levels.grid.nz, levels.grid.ny, levels.grid.nx)[axis][0])
     for finer in range(level):
         width = np.bincount(np.arange(len(width)) // 2, weights=width)
         share = _numbers(levels, finer, axis)[2]
@@ -32,16 +30,16 @@ def _width(levels, level, axis):
 @given(shape=SHAPES, periodic=st.booleans())
 def test_levels_halve_to_one_voxel(shape, periodic):
     levels = make_levels(shape, (20.0, 20.0, 20.0), periodic)
-    for n in (levels.nz, levels.ny, levels.nx):
+    for n in (levels.grid.nz, levels.grid.ny, levels.grid.nx):
         assert (n[1:] == -(-n[:-1] // 2)).all()
         assert n[-1] == 1
-    assert len(levels.nz) >= 2
+    assert len(levels.grid) >= 2
 
 
 @given(shape=SHAPES, periodic=st.booleans(), axis=st.integers(0, 2))
 def test_what_flows_out_of_a_voxel_flows_into_its_neighbor(shape, periodic, axis):
     levels = make_levels(shape, (10.0, 20.0, 30.0), periodic)
-    for level in range(len(levels.nz)):
+    for level in range(len(levels.grid)):
         low, high, *_ = _numbers(levels, level, axis)
         width = _width(levels, level, axis)
         np.testing.assert_allclose(high * width, np.roll(low * width, -1))
@@ -51,7 +49,7 @@ def test_what_flows_out_of_a_voxel_flows_into_its_neighbor(shape, periodic, axis
 @given(shape=SHAPES, axis=st.integers(0, 2))
 def test_interpolation_is_exact_for_lines_inside(shape, axis):
     levels = make_levels(shape, (20.0, 20.0, 20.0), False)
-    for level in range(len(levels.nz) - 1):
+    for level in range(len(levels.grid) - 1):
         near, other = _numbers(levels, level, axis)[3:]
         fine, coarse = _width(levels, level, axis), _width(levels, level + 1, axis)
         x, parent = np.cumsum(fine) - fine / 2, np.cumsum(coarse) - coarse / 2

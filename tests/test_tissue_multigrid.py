@@ -1,9 +1,6 @@
 """The field solver against its equation, written down a second time in numpy."""
 
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -191,34 +188,6 @@ def test_two_threads_give_the_same_bits(shape, periodic):
         threads.set_threads(1)
     assert math.prod(shape) >= multigrid.THREADED
     assert results[0] == results[1] == results[2]
-
-
-_TWIN = """
-import hashlib, math, numpy as np
-from simulator.tissue.levels import make_levels
-from simulator.tissue.multigrid import solve_grid
-digest = hashlib.sha256()
-for shape, periodic, dt_h in (((6, 5, 4), False, math.inf), ((3, 5, 7), True, 1.0), ((1, 4, 6), False, 0.5)):
-    rng = np.random.default_rng(0)
-    s, u, c = rng.random(shape), rng.random(shape), rng.random(shape)
-    solve_grid(c, s, u, 3.6e5, 6.0, dt_h, make_levels(shape, (20.0, 20.0, 20.0), periodic), 1e-8)
-    digest.update(c.tobytes())
-print(digest.hexdigest())
-"""
-
-
-def test_compiled_and_plain_python_give_the_same_bits():
-    outputs = [
-        subprocess.run(
-            [sys.executable, "-W", "error", "-c", _TWIN],
-            env=os.environ | {"NUMBA_DISABLE_JIT": off},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for off in ("0", "1")
-    ]
-    assert outputs[0] == outputs[1]
 
 
 def test_a_steady_state_needs_a_loss():

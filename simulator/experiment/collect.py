@@ -262,7 +262,7 @@ def _member(
     run: Run, file: reading.Run, series: "list[xr.Dataset]", doses: "pd.DataFrame", values: np.ndarray
 ) -> Member:
     """A run as a comparison sees it, with the outcome `values`."""
-    heat = np.concatenate([each["h_hot"].values for each in series if "h_hot" in each] or [[]])
+    heat = np.concatenate([each["h_hot"].values for each in series if "h_hot" in each] or [np.zeros(0)])
     heat = heat[np.isfinite(heat)]
     return Member(
         *_who(run),

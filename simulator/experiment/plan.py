@@ -124,7 +124,8 @@ def plan(experiment: "Experiment") -> Plan:
     day 0.  Raises InputError where the doses of an arm cannot be given, with all their problems.
     """
     doses = {arm: regimen_of(experiment, arm).canonical() for arm in experiment.arms}
-    runs, burn_ins = [], {}
+    runs: list[Run] = []
+    burn_ins: dict[str, BurnIn] = {}
     for patient in range(1, experiment.patients + 1):
         for replicate in range(1, experiment.replicates + 1):
             for arm in experiment.arms:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..base.log import console, get_logger
@@ -25,7 +25,7 @@ class Progress:
         self._total = sum(weights.values())
         self._fractions: dict[str, float] = {}
         self._started = self._told = time.monotonic()
-        self._bar = self._task = None
+        self._draw: Callable[[], None] | None = None
         self._line_s = math.inf
 
     @contextmanager
@@ -45,10 +45,13 @@ class Progress:
             rich.TimeElapsedColumn(),
             rich.TextColumn("{task.fields[left]}"),
         )
-        with rich.Progress(*columns, console=console()) as self._bar:
-            self._task = self._bar.add_task(self._count(), total=1.0, left="")
+        with rich.Progress(*columns, console=console()) as bar:
+            task = bar.add_task(self._count(), total=1.0, left="")
+            self._draw = lambda: bar.update(
+                task, completed=self.share, description=self._count(), left=self._left()
+            )
             yield
-        self._bar = None
+        self._draw = None
 
     def reach(self, digest: str, fraction: float) -> None:
         """A task is done to `fraction` of itself; it never falls."""
@@ -63,11 +66,12 @@ class Progress:
     def tick(self) -> None:
         """Tell how things stand, if it is time to."""
         now = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self.share, description=self._count(), left=self._left())
+        if self._draw is not None:
+            self._draw()
         elif now - self._told > self._line_s:
             self._told = now
-            log.info("%s, %.0f %%, %s", self._count(), 100.0 * self.share, self._left())
+            parts = (self._count(), f"{100.0 * self.share:.0f} %", self._left())
+            log.info("%s", ", ".join(part for part in parts if part))
 
     @property
     def share(self) -> float:

@@ -67,8 +67,9 @@ def chemokine_map(study: Study) -> Plot:
     planes = [_middle(section.tissue[_FIELD]) for section in sections]
     norm = _norm(np.concatenate([plane.ravel() for plane in planes]))
     for one, section, plane in zip(axes, sections, planes, strict=True):
-        extent = _extent(section.tissue)
+        extent = _extent(section.tissue[_FIELD])
         image = one.imshow(plane, cmap=style.FIELD_MAP, norm=norm, extent=extent, interpolation="none")
+        one.set(xlim=_frame(section.tissue)[:2], ylim=_frame(section.tissue)[2:])
         points = _points(section.tissue["kind"], "msc") if "kind" in section.tissue else np.empty((0, 2))
         edge: dict[str, Any] = {"markeredgecolor": style.INK, "markeredgewidth": 0.5}
         one.plot(*points.T, "D", color="white", markersize=3.4, **edge)
@@ -123,7 +124,7 @@ def _grid(
     scale: float = 1.0,
 ) -> tuple[Figure, list[Axes]]:
     """Panels of the shape of a section, `across` in a row, with `right` inches for a color bar."""
-    left_um, right_um, bottom_um, top_um = _extent(sections[0].tissue)
+    left_um, right_um, bottom_um, top_um = _frame(sections[0].tissue)
     width = scale * {1: 4.5, 2: 3.2, 3: 2.6}.get(across, 2.15)
     height = width * min(2.0, max(0.1, (bottom_um - top_um) / (right_um - left_um)))
     rows = _has_rows(sections, across)
@@ -155,7 +156,7 @@ def _finish(axes: list[Axes], sections: list[Section], across: int) -> None:
         if rows and i % across == 0:
             one.set_ylabel(clean(section.arm, 22), size=9.5)
     last_row = across * ((len(axes) - 1) // across)
-    _scale_bar(axes[last_row], _extent(sections[last_row].tissue))
+    _scale_bar(axes[last_row], _frame(sections[last_row].tissue))
 
 
 def _scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
@@ -187,7 +188,7 @@ def _draw_tissue(axes: Axes, tissue: xr.Dataset) -> None:
     codes = np.ones((256, 3))
     for code, name in names.items():
         codes[code] = to_rgb(colors[name])
-    axes.imshow(codes[plane], extent=_extent(tissue), interpolation="none")
+    axes.imshow(codes[plane], extent=_extent(tissue["kind"]), interpolation="none")
     site = 72 * inches(axes)[0] / plane.shape[1]
     for kind, dots in _kinds_in(tissue).items():
         if dots or kind == "msc":
@@ -243,12 +244,15 @@ def _points(array: xr.DataArray, kind: str) -> np.ndarray:
     return np.column_stack([xs[x], ys[y]])
 
 
-def _extent(tissue: xr.Dataset) -> tuple[float, float, float, float]:
-    """Left, right, bottom, top of the section in µm; y grows downward."""
-    array = tissue["kind"] if "kind" in tissue else tissue[_FIELD]
+def _extent(array: xr.DataArray) -> tuple[float, float, float, float]:
+    """Left, right, bottom, top of a section in µm, of whole voxels; y grows downward."""
     *_, ys, xs = (array[dim].values for dim in array.dims)
-    half = (xs[1] - xs[0]) / 2 if len(xs) > 1 else 7.5
-    return float(xs[0] - half), float(xs[-1] + half), float(ys[-1] + half), float(ys[0] - half)
+    return 0.0, float(xs[-1] + xs[0]), float(ys[-1] + ys[0]), 0.0
+
+
+def _frame(tissue: xr.Dataset) -> tuple[float, float, float, float]:
+    """Extent of the tissue itself, which a field on a coarser grid may stick out of."""
+    return _extent(tissue["kind" if "kind" in tissue else _FIELD])
 
 
 def _norm(values: np.ndarray) -> Normalize:

@@ -237,9 +237,10 @@ def _difference_axes(axes: list[Axes], log: bool) -> None:
 
 def _courses(study: Study, names: list[str], title: str) -> Figure:
     """A panel a quantity, a line an arm."""
-    tables = {name: table for name in names if (table := study.table(name)) is not None and len(table)}
+    recorded = {name: table for name in names if (table := study.table(name)) is not None}
+    tables = {name: table for name, table in recorded.items() if (table > 0).to_numpy().any()}
     if not tables:
-        raise Missing(f"no run recorded {' or '.join(names)}")
+        raise Missing(f"no run recorded any {' or '.join(names)}")
     many = len(study.arms) > _FAN_ARMS
     shade = "" if many else " and 5–95 % (shade)"
     subtitle = f"Median{shade} of {study.people()}."
@@ -260,7 +261,7 @@ def cell_counts(study: Study) -> Plot:
     """Living cells of each kind in the block, by arm."""
     names = ["tumor_cells", "cd8", "cd4", "treg", "nk", "msc_alive"]
     figure = _courses(study, names, "Living cells in the block, by kind")
-    caption = "Cells alive in the simulated block. A kind that the experiment does not hold is not drawn."
+    caption = "Cells alive in the simulated block. Kinds that never appear are not drawn."
     return Plot("cell_counts", "Cell counts", caption, figure)
 
 
@@ -269,7 +270,10 @@ def immune_density(study: Study) -> Plot:
     """CD8 density in the core and at the rim, and NK density, by arm."""
     names = ["cd8_density_core", "cd8_density_rim", "nk_density"]
     figure = _courses(study, names, "Density of CD8 T cells and NK cells")
-    caption = "Cells per area of a section. Core: inside the tumor nest. Rim: its margin with the stroma."
+    caption = (
+        "Cells per area of a section. Core: in tumor nests; in a nodule, deeper than 100 µm. "
+        "Rim: in stroma; in a nodule, its outer 100 µm."
+    )
     return Plot("immune_density", "CD8 and NK density", caption, figure)
 
 

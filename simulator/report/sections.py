@@ -189,7 +189,8 @@ def _methods(study: Study) -> Html:
         "Fans are 5–95 % of the runs, interpolated linearly between runs; they show spread, not the "
         "uncertainty of the median.",
     ]
-    return tag("p", " ".join(told))
+    halves = (" ".join(told[:4]), " ".join(told[4:]))
+    return join(tag("p", half) for half in halves)
 
 
 def _block(study: Study) -> str:
@@ -241,6 +242,8 @@ def _host_rows(text: str) -> Iterator[tuple[str, str]]:
         yield "Host", str(host)
         return
     for name, value in host.items():
+        if name == "simulator":  # told from the runs already
+            continue
         if isinstance(value, dict):
             value = ", ".join(f"{key} {entry}" for key, entry in value.items())
         yield f"{name[:1].upper()}{name[1:]}", str(value)

@@ -24,7 +24,7 @@ from .files import divert, reason, sound, sync_folder
 _MAGIC = "msc-simulator checkpoint 1"
 _BLOCK = 512  # the smallest user block HDF5 allows
 _CHUNK = 2**17  # elements
-_READ_BYTES = 2**22
+_READ_BYTES = 2**20
 
 
 def save(path: str | Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:

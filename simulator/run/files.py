@@ -21,6 +21,7 @@ from ..base.errors import InputError
 SCHEMA = "msc-simulator run"
 VERSION = "1.0"
 _PART = ".part"
+_MARK = "already open for write"  # what HDF5 says of a file whose writer is at work or was killed
 
 
 def final_path(path: str | Path) -> Path:
@@ -110,17 +111,19 @@ def _open(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        try:  # a running or killed file keeps its writer's mark, and opens only so
-            return h5py.File(path, "r", swmr=True)
-        except OSError:
+        if _MARK not in str(error):  # HDF5 would wait in vain for a writer to mend a damaged file
             raise InputError(*_why_closed(path, error)) from error
+    try:
+        return h5py.File(path, "r", swmr=True)
+    except OSError as error:
+        raise InputError(*_why_closed(path, error)) from error
 
 
 def _why_closed(path: Path, error: OSError) -> tuple[str, str]:
     text = str(error)
     if "truncated" in text:
         return f"{path} is truncated: its end is missing.", "Copy it again, or run it again."
-    if "already open" in text or "lock" in text:
+    if _MARK in text or "lock" in text:
         return (
             f"{path} is being written, or was killed while written, in a way that cannot be read.",
             "Wait until the run ends, or run it again.",

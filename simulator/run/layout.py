@@ -156,7 +156,8 @@ class _Builder:
         for s in layout.snapshots:
             scales = [self.axis(number, layout, axis, multiple) for axis, multiple in enumerate(s.grid)]
             chunks = (1, *chunk_shape([scale.size for scale in scales], np.dtype(s.dtype).itemsize))
-            self.dataset(f"{group}/{s.name}", s, [file["snapshot_time"], *scales], chunks=chunks, **_PACKED)
+            options = {"chunks": chunks, **_PACKED} if file["snapshot_time"].size else {}
+            self.dataset(f"{group}/{s.name}", s, [file["snapshot_time"], *scales], **options)
 
     def axis(self, number: int, layout: LesionLayout, axis: int, multiple: int) -> h5py.Dataset:
         """Centers of voxels of `multiple` sites; the last voxel may reach over the edge."""

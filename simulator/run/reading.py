@@ -92,7 +92,7 @@ class Lesion:
     def _axis(self, item: h5py.Dataset, axis: int) -> tuple[str, np.ndarray, dict]:
         """Name, coordinates and description of an axis, as if the lesion were the only one."""
         scale = item.dims[axis][0]
-        name = scale.name.rpartition("/")[2].removesuffix(own_axis("", self.number))
+        name = str(scale.name).rpartition("/")[2].removesuffix(own_axis("", self.number))
         if name.partition("_")[0] != AXES[axis - 1] or scale.shape != (item.shape[axis],):
             raise ValueError(f"{item.name} stands on no axis {AXES[axis - 1]}")
         return name, scale[()], _description(scale)

@@ -310,10 +310,10 @@ def _check_same_run(source: h5py.File, writer: RunWriter, old: str | Path) -> No
         if not isinstance(item, h5py.Dataset):
             return
         other = dataset(source, name) if name in source else None
-        skip = 0 if item.maxshape[0] is not None else 1
-        if other is None or other.dtype != item.dtype or other.shape[skip:] != item.shape[skip:]:
+        grows = item.maxshape[:1] == (None,)
+        if other is None or other.dtype != item.dtype or other.maxshape != item.maxshape:
             raise InputError(f"{old} has another layout: /{name} differs.", advice)
-        if item.is_scale and not skip and not np.array_equal(other[()], item[()]):
+        if item.is_scale and not grows and not np.array_equal(other[()], item[()]):
             raise InputError(f"{old} has another axis /{name}.", advice)
 
     new.visititems(compare)

@@ -1,5 +1,7 @@
 """Compile every kernel once per installation, by a few cells that do a little of everything."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -15,16 +17,37 @@ from ..tissue.step import Inflow, Inputs
 def warm(say: Callable[[str], None] | None = None) -> float:
     """Compile the kernels, or load them from the cache; returns the seconds it took.
 
-    say : told once where compilation is due, since that takes up to a minute.
+    say : told once where compilation is due, since that takes up to a minute.  A second process compiles the
+    field solver meanwhile.
     """
-    if say is not None and is_compiled() and not any(CACHE_DIR.rglob("*.nbc")):
-        say("compiling the kernels, once for this installation: about half a minute")
     start = time.perf_counter()
-    for mode, shape in (("tissue", (6, 6, 6)), ("nodule", (6, 6, 6))):
-        block = TissueBlock(_lesion(mode, shape), Step(), make_dice(1, 1, 1), {"drug": None})
+    helper = None
+    if is_compiled() and not any(CACHE_DIR.rglob("*.nbc")):
+        if say is not None:
+            say("Compiling the kernels, once for this installation: up to a minute ...")
+        helper = subprocess.Popen([sys.executable, "-c", "from simulator.run.warm import warm_fields; warm_fields()"])
+    for mode in ("tissue", "nodule"):
+        block = _block(mode)
+        block.read(Inputs())
         for step in range(1, 4):
-            block.advance(step, Inputs(inflow=_inflow()))
+            block.act(step, Inputs(inflow=_inflow()))
+    if helper is not None:
+        helper.wait()
+    for step in range(1, 3):
+        block.advance(step, Inputs(inflow=_inflow()))
     return time.perf_counter() - start
+
+
+def warm_fields() -> None:
+    """Compile what gathers sources, solves fields and senses them."""
+    block = _block("tissue")
+    block.read(Inputs())
+    block.solve_fields()
+    block.respond(1)
+
+
+def _block(mode: str) -> TissueBlock:
+    return TissueBlock(_lesion(mode, (6, 6, 6)), Step(), make_dice(1, 1, 1), {"drug": None})
 
 
 def _inflow() -> Inflow:

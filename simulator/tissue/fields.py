@@ -134,6 +134,24 @@ def value_at(fields, f, z, y, x):
 
 
 @kernel
+def value_row(fields, f, z, y, out):
+    """Concentrations of field f at all sites of the row (z, y) into out, f8[nx]: trilinear, z and y first."""
+    z0, z1, tz = _between(z, fields.gz[f], fields.nz[f], fields.periodic)
+    y0, y1, ty = _between(y, fields.gy[f], fields.ny[f], fields.periodic)
+    nx, g = fields.nx[f], fields.gx[f]
+    line = np.empty(nx)
+    a, b = _voxel(fields, f, z0, y0, 0), _voxel(fields, f, z0, y1, 0)
+    c, d = _voxel(fields, f, z1, y0, 0), _voxel(fields, f, z1, y1, 0)
+    for x in range(nx):
+        low = fields.c[a + x] + ty * (fields.c[b + x] - fields.c[a + x])
+        high = fields.c[c + x] + ty * (fields.c[d + x] - fields.c[c + x])
+        line[x] = low + tz * (high - low)
+    for x in range(len(out)):
+        x0, x1, tx = _between(x, g, nx, fields.periodic)
+        out[x] = line[x0] + tx * (line[x1] - line[x0])
+
+
+@kernel
 def value_gradient_at(fields, f, z, y, x):
     """(c, dc/dz, dc/dy, dc/dx) of field f at the center of site (z, y, x), per µm.
 

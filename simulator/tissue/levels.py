@@ -14,32 +14,45 @@ import numpy as np
 
 from ..base.kernel import kernel
 
+GRID = np.dtype(
+    [
+        ("nz", np.int64),
+        ("ny", np.int64),
+        ("nx", np.int64),
+        ("start", np.int64),  # where the level's values begin
+        ("stride", np.int64),  # from row to row
+        ("at_z", np.int64),  # where the numbers of its axes begin in `axis`
+        ("at_y", np.int64),
+        ("at_x", np.int64),
+        ("links_start", np.int64),  # where those of `links_x` begin: even x, then odd x, `stride` each
+        ("even_links", np.int64),  # voxels of x below it have the links of a uniform grid with zeros outside
+        ("even_near", np.int64),  # voxels of x below it interpolate by 3/4 and 1/4
+    ]
+)
+
+AXIS = np.dtype(
+    [
+        ("low", np.float64),  # link to the lower neighbor, 1/µm² (times D: 1/h); 0 at a closed wall
+        ("high", np.float64),  # link to the upper neighbor
+        ("share", np.float64),  # width as a share of the parent's
+        ("near", np.float64),  # interpolation: weight of the parent; the rest goes to `other`
+        ("other", np.int64),
+    ]
+)
+
 
 class Levels(NamedTuple):
-    """Grids of one shape and their work space; fields of equal shape share one.
+    """Grids of one shape, fine to coarse, and their work space; fields of equal shape share one.
 
-    Level i has nz[i]·ny[i]·nx[i] voxels in rows of stride[i] numbers per color from start[i]; the per-axis
-    numbers of axis a (0 = z) begin at axis[i, a].  The last level is a single voxel.
+    The last level is a single voxel.
     """
 
     c: np.ndarray  # solution (level 0) or correction (the others), by color
     b: np.ndarray  # right-hand side, by color; a finished correction stands here in x order
     inverse: np.ndarray  # 1 / diagonal of the operator, by color; first the loss [1/h]
-    start: np.ndarray
-    stride: np.ndarray
-    nz: np.ndarray
-    ny: np.ndarray
-    nx: np.ndarray
-    axis: np.ndarray
-    low: np.ndarray  # link to the lower neighbor, 1/µm² (times D: 1/h); 0 at a closed wall
-    high: np.ndarray  # link to the upper neighbor
-    share: np.ndarray  # width of a voxel as a share of its parent's
-    near: np.ndarray  # interpolation: weight of the parent; the rest goes to `other`
-    other: np.ndarray
-    links_x: np.ndarray  # low + high along x by parity p, from links_start[level] + p · stride[level]
-    links_start: np.ndarray
-    even_links: np.ndarray  # voxels of x below it have the links of a uniform grid with zeros outside
-    even_near: np.ndarray  # voxels of x below it interpolate by 3/4 and 1/4
+    grid: np.ndarray  # GRID[levels]
+    axis: np.ndarray  # AXIS, the positions of all axes of all levels
+    links_x: np.ndarray  # low + high along x
     sums: np.ndarray  # f8[2, planes]: partial sums, one a plane
     periodic: int
 
@@ -49,31 +62,27 @@ def make_levels(shape, spacing_um, periodic: bool) -> Levels:
     widths = [[np.full(n, float(h)) for n, h in zip(shape, spacing_um, strict=True)]]
     while len(widths) < 2 or max(map(len, widths[-1])) > 1:
         widths.append([_join(width) for width in widths[-1]])
-    lengths = np.array([[len(width) for width in level] for level in widths], dtype=np.int64)
-    stride = (lengths[:, 2] + 1) // 2 + 1
-    sizes = 2 * lengths[:, 0] * lengths[:, 1] * stride
-    numbers = [
-        _along(width, parent, periodic)
+    grid = np.zeros(len(widths), GRID).view(np.recarray)
+    lengths = np.array([[len(width) for width in level] for level in widths])
+    grid.nz, grid.ny, grid.nx = lengths.T
+    grid.stride = (grid.nx + 1) // 2 + 1
+    sizes = 2 * grid.nz * grid.ny * grid.stride
+    grid.start = np.cumsum(sizes) - sizes + 1  # the first row has a zero before it, too
+    grid.at_z, grid.at_y, grid.at_x = (np.cumsum(lengths) - lengths.ravel()).reshape(lengths.shape).T
+    grid.links_start = np.cumsum(2 * grid.stride) - 2 * grid.stride
+    grid.even_links = [_even_links(level[2], periodic) for level in widths]
+    grid.even_near = [_even_near(level[2]) for level in widths]
+    axes = [
+        _axis(width, parent, periodic)
         for level, below in zip(widths, widths[1:] + widths[-1:], strict=True)
         for width, parent in zip(level, below, strict=True)
     ]
-    low, high, share, near, other = (np.concatenate(column) for column in zip(*numbers, strict=True))
-    x_links = [n[0] + n[1] for n in numbers[2::3]]
+    links = [_by_parity(x.low + x.high, stride) for x, stride in zip(axes[2::3], grid.stride, strict=True)]
     return Levels(
         *(np.zeros(sizes.sum() + 2) for _ in range(3)),
-        np.cumsum(sizes) - sizes + 1,  # the first row has a zero before it, too
-        stride,
-        *(np.ascontiguousarray(column) for column in lengths.T),
-        (np.cumsum(lengths) - lengths.ravel()).reshape(lengths.shape),
-        low,
-        high,
-        share,
-        near,
-        other,
-        np.concatenate([_by_parity(x, m) for x, m in zip(x_links, stride, strict=True)]),
-        np.cumsum(2 * stride) - 2 * stride,
-        np.array([_even_links(level[2], periodic) for level in widths]),
-        np.array([_even_near(level[2]) for level in widths]),
+        grid,
+        np.concatenate(axes).view(np.recarray),
+        np.concatenate(links),
         np.zeros((2, shape[0])),
         int(periodic),
     )
@@ -85,8 +94,8 @@ def _join(width):
     return np.append(width[0 : 2 * pairs : 2] + width[1 : 2 * pairs : 2], width[2 * pairs :])
 
 
-def _along(width, parent, periodic):
-    """Numbers of one axis: (low, high, share, near, other)."""
+def _axis(width, parent, periodic):
+    """AXIS of one axis of a level, whose next coarser level has the widths `parent`."""
     gap = 0.5 * (width + np.roll(width, 1))  # to the lower neighbor; of the first, to the last
     low, high = 1.0 / (gap * width), 1.0 / (np.roll(gap, -1) * width)
     if not periodic or len(width) == 1:
@@ -99,7 +108,7 @@ def _along(width, parent, periodic):
     coarse = np.cumsum(parent) - 0.5 * parent
     reach = np.where(other == beyond, np.abs(coarse[other] - coarse[own]), 0.5 * (parent[0] + parent[-1]))
     near = np.where(other == own, 1.0, 1.0 - np.abs(center - coarse[own]) / reach)
-    return low, high, width / parent[own], near, other
+    return np.rec.fromarrays([low, high, width / parent[own], near, other], dtype=AXIS)
 
 
 def _by_parity(values, stride):
@@ -125,26 +134,28 @@ def _even_near(width):
 @kernel(inline=True)
 def row(g, level, color, z, y):
     """Where row (z, y) of a color begins."""
-    return g.start[level] + ((color * g.nz[level] + z) * g.ny[level] + y) * g.stride[level]
+    return (
+        g.grid[level].start + ((color * g.grid[level].nz + z) * g.grid[level].ny + y) * g.grid[level].stride
+    )
 
 
 @kernel(inline=True)
 def straight_row(g, level, z, y):
     """Where row (z, y) begins in x order, both colors together."""
-    return g.start[level] + 2 * (z * g.ny[level] + y) * g.stride[level]
+    return g.grid[level].start + 2 * (z * g.grid[level].ny + y) * g.grid[level].stride
 
 
 @kernel(inline=True)
 def even_part(g, level, p):
     """[first, last) j of the row loop at parity p: x = 2j + p with the links of a uniform grid."""
     first = g.periodic * (1 - p)
-    return first, max(first, (g.even_links[level] - p + 1) >> 1)
+    return first, max(first, (g.grid[level].even_links - p + 1) >> 1)
 
 
 @kernel(inline=True)
 def edge_count(g, level, p, first, last):
     """How many voxels of a row the row loop leaves out."""
-    return first + max(0, (g.nx[level] - p + 1 - 2 * last) >> 1)
+    return first + max(0, (g.grid[level].nx - p + 1 - 2 * last) >> 1)
 
 
 @kernel(inline=True)
@@ -156,11 +167,17 @@ def edge(p, first, last, e):
 @kernel
 def inflow(g, level, z, y, x):
     """Σ link · neighbor over the six faces of any voxel."""
-    nz, ny, nx = g.nz[level], g.ny[level], g.nx[level]
-    iz, iy, ix = g.axis[level, 0] + z, g.axis[level, 1] + y, g.axis[level, 2] + x
-    along_z = g.low[iz] * _at(g, level, _below(z, nz), y, x) + g.high[iz] * _at(g, level, _above(z, nz), y, x)
-    along_y = g.low[iy] * _at(g, level, z, _below(y, ny), x) + g.high[iy] * _at(g, level, z, _above(y, ny), x)
-    along_x = g.low[ix] * _at(g, level, z, y, _below(x, nx)) + g.high[ix] * _at(g, level, z, y, _above(x, nx))
+    nz, ny, nx = g.grid[level].nz, g.grid[level].ny, g.grid[level].nx
+    iz, iy, ix = g.grid[level].at_z + z, g.grid[level].at_y + y, g.grid[level].at_x + x
+    along_z = g.axis[iz].low * _at(g, level, _below(z, nz), y, x) + g.axis[iz].high * _at(
+        g, level, _above(z, nz), y, x
+    )
+    along_y = g.axis[iy].low * _at(g, level, z, _below(y, ny), x) + g.axis[iy].high * _at(
+        g, level, z, _above(y, ny), x
+    )
+    along_x = g.axis[ix].low * _at(g, level, z, y, _below(x, nx)) + g.axis[ix].high * _at(
+        g, level, z, y, _above(x, nx)
+    )
     return along_z + along_y + along_x
 
 
@@ -205,21 +222,21 @@ class Stencil(NamedTuple):
 @kernel(inline=True)
 def stencil(g, level, diffusion, color, z, y, p, first):
     """The rows around row (z, y) of a color, from its j = first."""
-    iz, iy = g.axis[level, 0] + z, g.axis[level, 1] + y
+    iz, iy = g.grid[level].at_z + z, g.grid[level].at_y + y
     beside = row(g, level, 1 - color, z, y) + first
     return Stencil(
         np.uint64(row(g, level, color, z, y) + first),
-        np.uint64(_aside(g, level, p, _below(z, g.nz[level]), y, g.low[iz], first, beside)),
-        np.uint64(_aside(g, level, p, _above(z, g.nz[level]), y, g.high[iz], first, beside)),
-        np.uint64(_aside(g, level, p, z, _below(y, g.ny[level]), g.low[iy], first, beside)),
-        np.uint64(_aside(g, level, p, z, _above(y, g.ny[level]), g.high[iy], first, beside)),
+        np.uint64(_aside(g, level, p, _below(z, g.grid[level].nz), y, g.axis[iz].low, first, beside)),
+        np.uint64(_aside(g, level, p, _above(z, g.grid[level].nz), y, g.axis[iz].high, first, beside)),
+        np.uint64(_aside(g, level, p, z, _below(y, g.grid[level].ny), g.axis[iy].low, first, beside)),
+        np.uint64(_aside(g, level, p, z, _above(y, g.grid[level].ny), g.axis[iy].high, first, beside)),
         np.uint64(beside + p - 1),
         np.uint64(beside + p),
-        diffusion * g.low[iz],
-        diffusion * g.high[iz],
-        diffusion * g.low[iy],
-        diffusion * g.high[iy],
-        diffusion * g.low[g.axis[level, 2] + min(1, g.nx[level] - 1)],
+        diffusion * g.axis[iz].low,
+        diffusion * g.axis[iz].high,
+        diffusion * g.axis[iy].low,
+        diffusion * g.axis[iy].high,
+        diffusion * g.axis[g.grid[level].at_x + min(1, g.grid[level].nx - 1)].low,
     )
 
 

@@ -1,10 +1,10 @@
 """Multigrid for diffusion with loss:  (1/dt + k + u(x)) c − D ∇²c = s + c_old/dt.
 
 A cycle restricts the residual (mean over the children), solves for the correction one level coarser by two
-cycles there (W), adds it by trilinear interpolation and smooths by two red–black sweeps, the first
-over-relaxed.  Without smoothing before the restriction, one residual serves the stop test and the cycle.
-Trottenberg, Oosterlee & Schüller, Multigrid (2001); over-relaxed red–black sweeps: Yavneh 1996,
-doi:10.1137/0917013.
+V cycles, adds it by trilinear interpolation and smooths by two red–black sweeps, the first over-relaxed.
+Without smoothing before the restriction, one residual serves both the stop test and the cycle.
+Trottenberg, Oosterlee & Schüller, Multigrid (2001); over-relaxed red–black sweeps: Yavneh, SIAM J. Sci.
+Comput. 17:180 (1996).
 """
 
 import math
@@ -38,27 +38,30 @@ def solve_grid(c, s, u, diffusion, decay, dt_h, levels: Levels, tolerance: float
     rate = 0.0 if math.isinf(dt_h) else 1.0 / dt_h
     if rate == 0.0 and decay == 0.0 and not u.any():
         raise InputError("a field without any loss has no steady state", "Give it a decay, or a finite step.")
-    _slabs(_load, levels, 0, levels.nz[0], c, s, u, decay, rate)
-    bound = tolerance * max(_total(levels.sums[0]), CARRIED * _total(levels.sums[1]))
-    if not math.isfinite(bound):
+    _slabs(_load, levels, 0, levels.grid[0].nz, c, s, u, decay, rate)
+    sources, content = _total(levels.sums[0]), _total(levels.sums[1])
+    bound = tolerance * max(sources, CARRIED * rate * content)
+    if not math.isfinite(sources + content):
         raise SimulatorError("a field has sources or concentrations that are no finite numbers")
     if bound == 0.0:
         c[:] = 0.0
         return 0
-    for level in range(len(levels.nz) - 1):
-        _slabs(_invert, levels, level, levels.nz[level + 1], diffusion)
-    levels.inverse[levels.start[-1]] = 1.0 / levels.inverse[levels.start[-1]]
+    for level in range(len(levels.grid) - 1):
+        _slabs(_invert, levels, level, levels.grid[level + 1].nz, diffusion)
+    levels.inverse[levels.grid[-1].start] = 1.0 / levels.inverse[levels.grid[-1].start]
     after = WHOLE if levels.periodic else HALF  # an odd periodic length has neighbors of one color
+    known = WHOLE if content > 0.0 else RAW
     for cycle in range(MAX_CYCLES):
-        _slabs(_restrict, levels, 0, levels.nz[1], diffusion, after if cycle > 0 else WHOLE)
-        residual = _total(levels.sums[0, : levels.nz[1]])
+        _slabs(_restrict, levels, 0, levels.grid[1].nz, diffusion, known)
+        residual = _total(levels.sums[0, : levels.grid[1].nz])
         if residual <= bound:
             if cycle > 0:
-                _slabs(_unload, levels, 0, levels.nz[0], c)
+                _slabs(_unload, levels, 0, levels.grid[0].nz, c)
             return cycle
         _cycle_over_slabs(levels, 1, diffusion, RAW)
         _cycle_over_slabs(levels, 1, diffusion, after)
         _climb_over_slabs(levels, 0, diffusion)
+        known = after
     raise SimulatorError(
         f"a field of {c.shape} voxels did not converge: residual {residual:.3g}, allowed {bound:.3g} "
         f"after {MAX_CYCLES} cycles"
@@ -67,7 +70,10 @@ def solve_grid(c, s, u, diffusion, decay, dt_h, levels: Levels, tolerance: float
 
 def _is_large(levels, level):
     """Whether a level is worth cutting into slabs."""
-    return not levels.periodic and levels.nz[level] * levels.ny[level] * levels.nx[level] >= THREADED
+    return (
+        not levels.periodic
+        and levels.grid[level].nz * levels.grid[level].ny * levels.grid[level].nx >= THREADED
+    )
 
 
 def _slabs(function, levels, level, length, *args):
@@ -92,39 +98,40 @@ def _cycle_over_slabs(levels, level, diffusion, known):
     if get_threads() == 1 or not _is_large(levels, level):
         _cycle(levels, level, diffusion, known)
         return
-    _slabs(_restrict, levels, level, levels.nz[level + 1], diffusion, known)
+    _slabs(_restrict, levels, level, levels.grid[level + 1].nz, diffusion, known)
     _cycle_over_slabs(levels, level + 1, diffusion, RAW)
     _climb_over_slabs(levels, level, diffusion)
 
 
 def _climb_over_slabs(levels, level, diffusion):
     """Add the correction found one level coarser, and smooth."""
-    _slabs(_straighten, levels, level + 1, levels.nz[level + 1])
-    _slabs(_interpolate, levels, level, levels.nz[level])
+    _slabs(_straighten, levels, level + 1, levels.grid[level + 1].nz)
+    _slabs(_interpolate, levels, level, levels.grid[level].nz)
     for omega in (OMEGA, 1.0):
         for color in range(2):
-            _slabs(_relax, levels, level, levels.nz[level], diffusion, color, omega)
+            _slabs(_relax, levels, level, levels.grid[level].nz, diffusion, color, omega)
 
 
 @kernel
 def _cycle(g, top, diffusion, known):
     """Improve the correction on level `top` by one V cycle over it and all coarser levels."""
-    bottom = len(g.nz) - 1
+    bottom = len(g.grid) - 1
+    zero = np.int64(0)  # a literal 0 would compile every kernel once more
     for level in range(top, bottom):
-        _restrict(g, level, diffusion, known if level == top else RAW, 0, g.nz[level + 1])
-    g.c[g.start[bottom]] = g.inverse[g.start[bottom]] * g.b[g.start[bottom]]
+        _restrict(g, level, diffusion, known if level == top else RAW, zero, g.grid[level + 1].nz)
+    g.c[g.grid[bottom].start] = g.inverse[g.grid[bottom].start] * g.b[g.grid[bottom].start]
     for level in range(bottom - 1, top - 1, -1):
-        _straighten(g, level + 1, 0, g.nz[level + 1])
-        _interpolate(g, level, 0, g.nz[level])
+        _straighten(g, level + 1, zero, g.grid[level + 1].nz)
+        _interpolate(g, level, zero, g.grid[level].nz)
         for sweep in range(2):
             for color in range(2):
-                _relax(g, level, diffusion, color, OMEGA if sweep == 0 else 1.0, 0, g.nz[level])
+                _relax(g, level, diffusion, color, OMEGA if sweep == 0 else 1.0, zero, g.grid[level].nz)
 
 
 @kernel
 def _load(g, level, c, s, u, decay, rate, z0, z1):
-    """Write the planes' c, right-hand side and loss by color, and the sums of |s| and c·rate."""
-    ny, nx = g.ny[level], g.nx[level]
+    """Write the planes' c, right-hand side and loss by color, and the sums of |s| and |c|."""
+    ny, nx = g.grid[level].ny, g.grid[level].nx
     value, source, content = np.zeros(nx), np.zeros(nx), np.zeros(nx)
     for z in range(z0, z1):
         source[:] = 0.0
@@ -136,8 +143,7 @@ def _load(g, level, c, s, u, decay, rate, z0, z1):
             for x in range(nx):
                 value[x] = made[x] + rate * old[x]
                 source[x] += abs(made[x])
-            for x in range(nx):
-                content[x] += rate * abs(old[x])
+                content[x] += abs(old[x])
             _split(value, g.b, even, odd)
             for x in range(nx):
                 value[x] = decay + rate + taken[x]
@@ -150,7 +156,7 @@ def _load(g, level, c, s, u, decay, rate, z0, z1):
 def _unload(g, level, c, z0, z1):
     """Write the planes' solution back to c."""
     for z in range(z0, z1):
-        for y in range(g.ny[level]):
+        for y in range(g.grid[level].ny):
             _join(g.c, row(g, level, (z + y) & 1, z, y), row(g, level, 1 - ((z + y) & 1), z, y), c[z, y])
 
 
@@ -190,21 +196,23 @@ def _row_total(values):
 @kernel
 def _invert(g, level, diffusion, z0, z1):
     """Average the loss of a level to the coarse planes [z0, z1), then turn it into 1/diagonal."""
-    m = g.stride[level]
-    mean = np.zeros(g.nx[level + 1])
+    m = g.grid[level].stride
+    mean = np.zeros(g.grid[level + 1].nx)
     for coarse_z in range(z0, z1):
-        for coarse_y in range(g.ny[level + 1]):
+        for coarse_y in range(g.grid[level + 1].ny):
             mean[:] = 0.0
-            for z in range(2 * coarse_z, min(2 * coarse_z + 2, g.nz[level])):
-                for y in range(2 * coarse_y, min(2 * coarse_y + 2, g.ny[level])):
-                    iz, iy = g.axis[level, 0] + z, g.axis[level, 1] + y
-                    links = g.low[iz] + g.high[iz] + g.low[iy] + g.high[iy]
+            for z in range(2 * coarse_z, min(2 * coarse_z + 2, g.grid[level].nz)):
+                for y in range(2 * coarse_y, min(2 * coarse_y + 2, g.grid[level].ny)):
+                    iz, iy = g.grid[level].at_z + z, g.grid[level].at_y + y
+                    links = g.axis[iz].low + g.axis[iz].high + g.axis[iy].low + g.axis[iy].high
                     for color in range(2):
                         p = (color + z + y) & 1
                         here = row(g, level, color, z, y)
-                        values = g.inverse[here : here + ((g.nx[level] - p + 1) >> 1)]
+                        values = g.inverse[here : here + ((g.grid[level].nx - p + 1) >> 1)]
                         _add_to_parents(g, level, z, y, p, values, mean)
-                        x_links = g.links_x[g.links_start[level] + p * m : g.links_start[level] + (p + 1) * m]
+                        x_links = g.links_x[
+                            g.grid[level].links_start + p * m : g.grid[level].links_start + (p + 1) * m
+                        ]
                         for j in range(len(values)):
                             values[j] = 1.0 / (values[j] + diffusion * (links + x_links[j]))
             _write_coarse(g, level + 1, coarse_z, coarse_y, mean, g.inverse)
@@ -213,29 +221,30 @@ def _invert(g, level, diffusion, z0, z1):
 @kernel
 def _restrict(g, level, diffusion, known, z0, z1):
     """Average the residual of a level to the coarse planes [z0, z1); Σ|residual| of each to g.sums[0]."""
-    mean = np.zeros(g.nx[level + 1])
-    rest = np.zeros(g.stride[level])
-    size = np.zeros(g.stride[level])
+    mean = np.zeros(g.grid[level + 1].nx)
+    rest = np.zeros(g.grid[level].stride)
+    size = np.zeros(g.grid[level].stride)
     for coarse_z in range(z0, z1):
         size[:] = 0.0
-        for coarse_y in range(g.ny[level + 1]):
+        for coarse_y in range(g.grid[level + 1].ny):
             mean[:] = 0.0
-            for z in range(2 * coarse_z, min(2 * coarse_z + 2, g.nz[level])):
-                for y in range(2 * coarse_y, min(2 * coarse_y + 2, g.ny[level])):
+            for z in range(2 * coarse_z, min(2 * coarse_z + 2, g.grid[level].nz)):
+                for y in range(2 * coarse_y, min(2 * coarse_y + 2, g.grid[level].ny)):
                     for color in range(1 if known == HALF else 2):
                         p = (color + z + y) & 1
                         if known == RAW:
-                            here = row(g, level, color, z, y)
-                            rest[:] = g.b[here : here + g.stride[level]]
+                            here = np.uint64(row(g, level, color, z, y))
+                            for j in range(np.uint64(g.grid[level].stride)):
+                                rest[j] = g.b[here + j]
                         else:
                             _residual(g, level, diffusion, color, z, y, rest)
-                        for j in range((g.nx[level] - p + 1) >> 1):
+                        for j in range((g.grid[level].nx - p + 1) >> 1):
                             size[j] += abs(rest[j])
                         _add_to_parents(g, level, z, y, p, rest, mean)
             _write_coarse(g, level + 1, coarse_z, coarse_y, mean, g.b)
             for color in range(2):
                 here = row(g, level + 1, color, coarse_z, coarse_y)
-                g.c[here : here + g.stride[level + 1]] = 0.0
+                g.c[here : here + g.grid[level + 1].stride] = 0.0
         g.sums[0, coarse_z] = _row_total(size)
 
 
@@ -259,13 +268,13 @@ def _residual(g, level, diffusion, color, z, y, values):
 @kernel(inline=True)
 def _add_to_parents(g, level, z, y, p, values, mean):
     """Add the values of a row of one parity to the mean over their parents' children."""
-    weight = g.share[g.axis[level, 0] + z] * g.share[g.axis[level, 1] + y]
-    n = (g.nx[level] - p + 1) >> 1
-    whole = min(n, g.nx[level + 1] - 1)
+    weight = g.axis[g.grid[level].at_z + z].share * g.axis[g.grid[level].at_y + y].share
+    n = (g.grid[level].nx - p + 1) >> 1
+    whole = min(n, g.grid[level + 1].nx - 1)
     for j in range(whole):
         mean[j] += 0.5 * weight * values[j]
     for j in range(whole, n):
-        mean[j] += weight * g.share[g.axis[level, 2] + 2 * j + p] * values[j]
+        mean[j] += weight * g.axis[g.grid[level].at_x + 2 * j + p].share * values[j]
 
 
 @kernel
@@ -279,52 +288,55 @@ def _write_coarse(g, level, z, y, values, by_color):
 def _straighten(g, level, z0, z1):
     """Write the planes' correction to b in x order, for `_interpolate`."""
     for z in range(z0, z1):
-        for y in range(g.ny[level]):
+        for y in range(g.grid[level].ny):
             start = straight_row(g, level, z, y)
             color = (z + y) & 1
             _join(
                 g.c,
                 row(g, level, color, z, y),
                 row(g, level, 1 - color, z, y),
-                g.b[start : start + g.nx[level]],
+                g.b[start : start + g.grid[level].nx],
             )
 
 
 @kernel
 def _interpolate(g, level, z0, z1):
     """Add the correction of the next coarser level, interpolated, to planes [z0, z1)."""
-    n = g.nx[level + 1]
+    n = g.grid[level + 1].nx
     line = np.zeros(n + 2)
     for z in range(z0, z1):
-        for y in range(g.ny[level]):
+        for y in range(g.grid[level].ny):
             _blend_rows(g, level, z, y, line[1 : n + 1])
             line[0] = line[n] if g.periodic == 1 else line[1]
             line[n + 1] = line[1] if g.periodic == 1 else line[n]
             for p in range(2):
                 here = row(g, level, (z + y + p) & 1, z, y)
-                even = (g.even_near[level] - p + 1) >> 1
+                even = (g.grid[level].even_near - p + 1) >> 1
                 c, own, other = g.c[here : here + even], line[1 : even + 1], line[2 * p : even + 2 * p]
                 for j in range(even):
                     c[j] += 0.75 * own[j] + 0.25 * other[j]
-                for x in range(2 * even + p, g.nx[level], 2):
-                    i = g.axis[level, 2] + x
-                    blend = g.near[i] * line[(x >> 1) + 1] + (1.0 - g.near[i]) * line[g.other[i] + 1]
+                for x in range(2 * even + p, g.grid[level].nx, 2):
+                    i = g.grid[level].at_x + x
+                    blend = (
+                        g.axis[i].near * line[(x >> 1) + 1]
+                        + (1.0 - g.axis[i].near) * line[g.axis[i].other + 1]
+                    )
                     g.c[here + (x >> 1)] += blend
 
 
 @kernel
 def _blend_rows(g, level, z, y, line):
     """Interpolate the four coarse rows around row (z, y) in z and y."""
-    n = g.nx[level + 1]
-    iz, iy = g.axis[level, 0] + z, g.axis[level, 1] + y
-    fz, fy = g.near[iz], g.near[iy]
+    n = g.grid[level + 1].nx
+    iz, iy = g.grid[level].at_z + z, g.grid[level].at_y + y
+    fz, fy = g.axis[iz].near, g.axis[iy].near
     start = straight_row(g, level + 1, z >> 1, y >> 1)
     a = g.b[start : start + n]
-    start = straight_row(g, level + 1, z >> 1, g.other[iy])
+    start = straight_row(g, level + 1, z >> 1, g.axis[iy].other)
     b = g.b[start : start + n]
-    start = straight_row(g, level + 1, g.other[iz], y >> 1)
+    start = straight_row(g, level + 1, g.axis[iz].other, y >> 1)
     c = g.b[start : start + n]
-    start = straight_row(g, level + 1, g.other[iz], g.other[iy])
+    start = straight_row(g, level + 1, g.axis[iz].other, g.axis[iy].other)
     d = g.b[start : start + n]
     for x in range(n):
         line[x] = fz * (fy * a[x] + (1.0 - fy) * b[x]) + (1.0 - fz) * (fy * c[x] + (1.0 - fy) * d[x])
@@ -335,7 +347,7 @@ def _relax(g, level, diffusion, color, omega, z0, z1):
     """Gauss–Seidel with over-relaxation omega on one color of planes [z0, z1)."""
     floor = 0.0 if level == 0 and omega > 1.0 else -math.inf  # with omega = 1 what is ≥ 0 stays so
     for z in range(z0, z1):
-        for y in range(g.ny[level]):
+        for y in range(g.grid[level].ny):
             p = (color + z + y) & 1
             first, last = even_part(g, level, p)
             w = stencil(g, level, diffusion, color, z, y, p, first)

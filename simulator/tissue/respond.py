@@ -10,18 +10,28 @@ import numpy as np
 
 from ..base.kernel import kernel
 from ..base.rng import STREAM, uniforms
+from .fields import value_row
 from .rules import evaluate
-from .sensing import sense_agent, sense_bulk
+from .sensing import sense_agent, sense_in_row
 from .state import DYING
 
 _CLOCK = STREAM["clock"]
 
 
+@kernel
+def relaxation(tables, dt):
+    """Share of its distance to the level that each expressed trait keeps over dt hours: f8[E, 2], rising, falling."""
+    kept = np.empty((len(tables.expressed), 2))
+    for e in range(len(tables.expressed)):
+        kept[e, 0] = math.exp(-tables.expressed[e].rise * dt)
+        kept[e, 1] = math.exp(-tables.expressed[e].fall * dt)
+    return kept
+
+
 @kernel(inline=True)
-def relax(value, level, rise, fall, dt):
-    """A trait after relaxing toward a level for dt hours."""
-    rate = rise if level > value else fall
-    return level + (value - level) * math.exp(-rate * dt)
+def relax(value, level, kept, e):
+    """A trait after a step of relaxing toward its level."""
+    return level + (value - level) * (kept[e, 0] if level > value else kept[e, 1])
 
 
 @kernel(inline=True)
@@ -47,26 +57,33 @@ def ring(tables, kind, x, unblocked, plasma, u, v, dt):
 
 
 @kernel
-def respond_bulk(state, sensed, tables, lattice, fields, unblocked, plasma, dice, step, dt, start, stop):
-    """Untracked bulk cells at sites [start, stop): traits relax, clocks ring.
+def respond_bulk(state, sensed, tables, lattice, fields, used, unblocked, plasma, dice, step, dt, start, stop):
+    """Untracked bulk cells in rows [start, stop) of the lattice: traits relax, clocks ring.
 
-    `sensed` is the state whose traits neighbors see: the same arrays, or a copy made before.
+    `sensed` is the state whose traits neighbors see: the same arrays, or a copy made before.  used : i8, the
+    fields that any bulk kind senses, interpolated row by row.
     """
     x = np.zeros(max(1, len(tables.senses)))
-    for site in range(start, stop):
-        kind = state.bulk[site]
-        if tables.kinds[kind].active == 0 or state.wounds[site] >= DYING:
-            continue
-        sense_bulk(sensed, tables, lattice, fields, kind, site, x)
-        for e in range(tables.kinds[kind].express_start, tables.kinds[kind].express_stop):
-            level = evaluate(tables, tables.expressed[e].behavior, x, unblocked, plasma)
-            column = tables.expressed[e].column
-            value = float(state.site_trait[site, column])
-            state.site_trait[site, column] = relax(value, level, tables.expressed[e].rise, tables.expressed[e].fall, dt)
-        u, v = uniforms(dice, _CLOCK, step, 0, site)
-        struck = ring(tables, kind, x, unblocked, plasma, u, v, dt)
-        if struck >= 0:
-            state.event[site] = 1 + struck - tables.kinds[kind].hazard_start
+    kept = relaxation(tables, dt)
+    lines = np.zeros((max(1, len(fields.nx)), lattice.nx))
+    for row in range(start, stop):
+        z, y = row // lattice.ny, row % lattice.ny
+        for i in range(len(used)):
+            value_row(fields, used[i], z, y, lines[used[i]])
+        for w in range(lattice.nx):
+            site = row * lattice.nx + w
+            kind = int(state.bulk[site])
+            if tables.kinds[kind].active == 0 or state.wounds[site] >= DYING:
+                continue
+            sense_in_row(sensed, tables, lattice, lines, kind, site, z, y, w, x)
+            for e in range(tables.kinds[kind].express_start, tables.kinds[kind].express_stop):
+                level = evaluate(tables, tables.expressed[e].behavior, x, unblocked, plasma)
+                column = tables.expressed[e].column
+                state.site_trait[site, column] = relax(float(state.site_trait[site, column]), level, kept, e)
+            u, v = uniforms(dice, _CLOCK, step, 0, site)
+            struck = ring(tables, kind, x, unblocked, plasma, u, v, dt)
+            if struck >= 0:
+                state.event[site] = 1 + struck - tables.kinds[kind].hazard_start
 
 
 @kernel
@@ -74,6 +91,7 @@ def respond_agents(state, tables, lattice, fields, unblocked, plasma, dice, step
     """Cells of the agent list in slots [start, stop): rates of this step, next traits, clocks."""
     x = np.zeros(max(1, len(tables.senses)))
     sub_steps = dt / dt_motility
+    kept = relaxation(tables, dt)
     for slot in range(start, stop):
         kind = state.agents[slot].kind
         sense_agent(state, tables, lattice, fields, slot, 0, sub_steps, x)
@@ -83,8 +101,7 @@ def respond_agents(state, tables, lattice, fields, unblocked, plasma, dice, step
         for e in range(tables.kinds[kind].express_start, tables.kinds[kind].express_stop):
             level = evaluate(tables, tables.expressed[e].behavior, x, unblocked, plasma)
             column = tables.expressed[e].column
-            value = float(state.trait[slot, column])
-            state.next_trait[slot, column] = relax(value, level, tables.expressed[e].rise, tables.expressed[e].fall, dt)
+            state.next_trait[slot, column] = relax(float(state.trait[slot, column]), level, kept, e)
         part = 1 + int(tables.kinds[kind].lymphoid)
         u, v = uniforms(dice, _CLOCK, step, part, state.agents[slot].site)
         state.agents[slot].clock = ring(tables, kind, x, unblocked, plasma, u, v, dt)

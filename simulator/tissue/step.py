@@ -15,7 +15,7 @@ from .killing import engage, heal, release, strike
 from .lattice import Lattice, offsets_within
 from .motility import commit_hops, propose_hops, resolve_hops
 from .respond import commit_traits, respond_agents, respond_bulk
-from .rules import CONTACT_TRAIT, compile_tables, names_of
+from .rules import CONTACT_TRAIT, FIELD, compile_tables, names_of
 from .seeding import seed_block
 from .sources import constant_rates, gather
 from .state import AGENTS, WOUNDED
@@ -92,12 +92,10 @@ class Block:
             f for f in range(len(self.names.fields))
             if any((self.tables.exchange[what][:, f] >= 0).any() for what in ("secrete", "take_up", "exchange"))
         ]  # fmt: skip
-        self._bulk_senses_traits = any(
-            sense.code == CONTACT_TRAIT
-            for kind in self.tables.kinds
-            if kind.active
-            for sense in self.tables.senses[kind.sense_start : kind.sense_stop]
-        )
+        sensed = [sense for kind in self.tables.kinds if kind.active
+                  for sense in self.tables.senses[kind.sense_start : kind.sense_stop]]  # fmt: skip
+        self._bulk_senses_traits = any(sense.code == CONTACT_TRAIT for sense in sensed)
+        self._bulk_fields = np.array(sorted({int(s.index) for s in sensed if s.code == FIELD}), np.int64)
         too_fast = [
             name for code, name in enumerate(self.names.kinds)
             if self.tables.kinds[code].migrate >= 0
@@ -139,23 +137,27 @@ class Block:
 
     def advance(self, step: int, inputs: Inputs) -> np.ndarray:
         """Advance by one tissue step (numbered from 1); returns the infused cells placed, i8 per dose."""
-        self._read(inputs)
-        self._solve_fields()
-        self._respond(step)
+        self.read(inputs)
+        self.solve_fields()
+        self.respond(step)
+        return self.act(step, inputs)
+
+    def act(self, step: int, inputs: Inputs) -> np.ndarray:
+        """Carry out what the cells decided, and let new cells in."""
         self._move_and_kill(step)
         self._turn_over(step)
         placed = self._enter(step, inputs)
         self._list_wounded()
         return placed
 
-    def _read(self, inputs: Inputs) -> None:
+    def read(self, inputs: Inputs) -> None:
         """The body's values as arrays in the order of names."""
         names = self.names
         self.unblocked = np.array([1.0 - inputs.occupancy.get(name, 0.0) for name in names.drugs] or [1.0])
         self.plasma = np.array([inputs.plasma.get(name, 0.0) for name in names.fields] or [0.0])
         self.blood = np.array([inputs.blood.get(name, 1.0) for name in names.kinds])
 
-    def _solve_fields(self) -> None:
+    def solve_fields(self) -> None:
         """Gather the sources of every field and advance it, all sources sensing the fields before."""
         for f in self.sourced:
             body = (self.unblocked, self.plasma, self.site_volume)
@@ -165,13 +167,15 @@ class Block:
         for f in self.sourced:
             self.solver.solve(f, self.step.fields)
 
-    def _respond(self, step: int) -> None:
+    def respond(self, step: int) -> None:
         """Every cell decides; then the traits of the agents change together."""
         state, model = self.state, (self.tables, self.lattice, self.fields, self.unblocked, self.plasma, self.dice)
         threads.over_slabs(respond_agents, int(state.count[AGENTS]), state, *model, step, self.step.tissue,
                            self.step.motility)  # fmt: skip
         sensed = state._replace(site_trait=state.site_trait.copy()) if self._bulk_senses_traits else state
-        threads.over_slabs(respond_bulk, self.lattice.sites, state, sensed, *model, step, self.step.tissue)
+        tables, lattice, fields, *rest = model
+        threads.over_slabs(respond_bulk, lattice.nz * lattice.ny, state, sensed, tables, lattice, fields,
+                           self._bulk_fields, *rest, step, self.step.tissue)  # fmt: skip
         commit_traits(state, self.tables)
 
     def _move_and_kill(self, step: int) -> None:

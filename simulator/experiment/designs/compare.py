@@ -8,7 +8,7 @@ is one patient only.
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -287,4 +287,5 @@ def _without_pairs(first: str, second: str, outcome: str, level: float) -> Contr
     counts = {field.name: 0 for field in dataclasses.fields(Contrast) if field.type is int}
     texts = {"first": first, "second": second, "outcome": outcome, "verdict": NO_PAIRS}
     note = "No patient and replicate has finished in both arms."
-    return Contrast(**{**numbers, **counts, **texts, "level": level, "notes": (note,)})
+    values: dict[str, Any] = {**numbers, **counts, **texts, "level": level, "notes": (note,)}
+    return Contrast(**values)

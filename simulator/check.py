@@ -18,7 +18,7 @@ from .run.expectation import expectations
 from .run.lesion import lesion_volume_ml
 from .run.simulation import doses_of
 from .tissue.actions import ACTIONS
-from .tissue.rules import compile_tables, names_of
+from .tissue.rules import check_motility, compile_tables, names_of
 from .vocabulary import VOCABULARY
 
 FAST_CLOCK = 0.2  # hazard × step above which an hourly draw distorts a process noticeably
@@ -79,6 +79,7 @@ def _compile(experiment: Experiment, arm: str, regimen: Regimen) -> None:
     for phase in ("burn_in", "treatment"):
         model = experiment.model(arm, 1, phase)
         for lesion in model.lesions:
+            check_motility(lesion, model.step)
             compile_tables(lesion, names_of(lesion, model.drugs))
         fields = {name: field for lesion in model.lesions for name, field in lesion.fields.items()}
         volumes = [lesion_volume_ml(model, index) for index in range(len(model.lesions))]

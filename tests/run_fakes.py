@@ -97,8 +97,8 @@ def content(path: Path) -> dict[str, object]:
     found = {}
 
     def take(name: str, item) -> None:
-        skip = ("DIMENSION_LIST", "REFERENCE_LIST")  # addresses inside the file
-        found.update({(name, key): np.asarray(v).tobytes() for key, v in item.attrs.items() if key not in skip})
+        for key in item.attrs.keys() - {"DIMENSION_LIST", "REFERENCE_LIST"}:  # addresses inside the file
+            found[name, key] = np.asarray(item.attrs[key]).tobytes()
         if isinstance(item, h5py.Dataset):
             found[name] = (item.dtype, item.shape, item[()].tobytes())
 

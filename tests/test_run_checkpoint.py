@@ -11,8 +11,7 @@ import h5py
 import hypothesis.extra.numpy as nps
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from simulator.base.errors import InputError, SimulatorError
 from simulator.run import checkpoint
@@ -43,14 +42,13 @@ DTYPES = (
     | nps.unicode_string_dtypes()
     | nps.array_dtypes(nps.scalar_dtypes(), max_size=3)
 )
+SHAPES = nps.array_shapes(min_dims=0, max_dims=3, min_side=0)
 FLAT = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 FACTS = st.recursive(FLAT, lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=5)
 
 
 @given(
-    arrays=st.dictionaries(
-        st.text(max_size=8), nps.arrays(DTYPES, nps.array_shapes(min_dims=0, max_dims=3, min_side=0)), max_size=3
-    ),
+    arrays=st.dictionaries(st.text(max_size=8), nps.arrays(DTYPES, SHAPES), max_size=3),
     meta=st.dictionaries(st.text(), FACTS, max_size=3),
 )
 def test_whatever_is_saved_comes_back(tmp_path_factory, arrays, meta):
@@ -67,7 +65,7 @@ def test_whatever_is_saved_comes_back(tmp_path_factory, arrays, meta):
     np.arange(24.0)[::-3],
     np.asfortranarray(np.arange(400_000, dtype="i4").reshape(4, 1000, 100)),
     np.broadcast_to(np.float32(1.5), (300, 1000)),
-    np.frombuffer(np.array([0x7FF0000000000001, 0xFFF8000000000123], "u8").tobytes(), "f8"),  # payloads of NaN
+    np.array([0x7FF0000000000001, 0xFFF8000000000123], "u8").view("f8"),  # payloads of NaN
     np.arange(5, dtype=">i8"),
     np.rec.fromarrays([np.arange(4), np.array([True, False, True, True])], names="id,alive"),
     np.random.default_rng(3).integers(0, 3, 300_000).astype("u1"),
@@ -196,7 +194,8 @@ def scrap():  # the limit stands for this disk, not for memory
 
 files._scrap = scrap
 dice = np.random.default_rng(0)
-arrays = {"k": dice.integers(0, 9, 300_000).astype("u1"), "f": dice.random(50_000), "t": dice.random((300, 40)).T}
+arrays = {"k": dice.integers(0, 9, 300_000).astype("u1"), "f": dice.random(50_000)}
+arrays["t"] = dice.random((300, 40)).T
 checkpoint.save(path.with_name("size"), arrays, {})
 size = path.with_name("size").stat().st_size
 path.with_name("size").unlink()

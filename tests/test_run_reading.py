@@ -29,7 +29,7 @@ def damaged(path, tmp_path) -> Path:
 
 def look_everywhere(path: Path) -> None:
     run = read(path)
-    run.series, run.body, run.events, run.kinds, run.attributes, repr(run)  # noqa: B018
+    run.series, run.body, run.events, run.kinds, run.attributes, repr(run)
     for lesion in range(run.lesions):
         for day in run.snapshot_days:
             run.snapshot(day, lesion), run.cells(day, lesion)
@@ -52,7 +52,8 @@ def test_series_have_days_units_and_names(path, lesion):
     assert series["day"].values.tolist() == list(range(9))
     assert list(series.data_vars) == ["tumor_cells", "cd8"]
     assert series["tumor_cells"].attrs == {"units": "cells", "long_name": "living tumor cells"}
-    assert series["tumor_cells"].values.tolist() == [fakes.record(k)[0][lesion]["tumor_cells"] for k in range(9)]
+    wrote = [fakes.record(k)[0][lesion]["tumor_cells"] for k in range(9)]
+    assert series["tumor_cells"].values.tolist() == wrote
     assert (read(path).series == read(path).lesion(0).series).all()
 
 
@@ -200,7 +201,7 @@ def test_changed_bytes_are_an_input_error_or_change_numbers_only(damaged):
     assert told > 5
 
 
-PARTS = ["body", "series", "snapshots", "agents/offsets", "done/events", "done", "z", "time", "lesions/1/done/series"]
+PARTS = "body series snapshots agents/offsets done/events done z time lesions/1/done/series".split()
 
 
 @pytest.mark.parametrize("name", PARTS)

@@ -8,10 +8,11 @@ appears only once it can be read: live, killed or interrupted, it opens.
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -21,6 +22,7 @@ from ..base.errors import InputError
 SCHEMA = "msc-simulator run"
 VERSION = "1.0"
 _PART = ".part"
+_WAITS = (0.01, 0.03, 0.1, 0.3)  # s; for a moment, a writer that closes or renames its file stands in the way
 _MARK = "already open for write"  # what HDF5 says of a file whose writer is at work or was killed
 
 
@@ -95,15 +97,22 @@ def _scrap() -> IO[bytes]:
 
 
 def _open_either(path: Path) -> h5py.File:
-    for candidate in (path, part_path(path), path):  # thrice: it may be renamed between two looks
-        if candidate.is_file():
-            return _open(candidate)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder.", "Give one run file (*.h5).")
-    raise InputError(f"There is no run file {path}.", "Give the path of a *.h5 file in the runs/ of a study.")
+    part = part_path(path)
+    for wait in _WAITS:
+        if path.is_file():
+            return _open(path)
+        try:
+            return _open(part)
+        except InputError:
+            if not part.is_file() and not path.is_file():
+                raise
+            time.sleep(wait)
+    return _open(path if path.is_file() else part)
 
 
 def _open(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise InputError(*_why_missing(final_path(path)))
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} may not be read.", "Ask its owner for permission.")
     if not h5py.is_hdf5(path):
@@ -117,6 +126,12 @@ def _open(path: Path) -> h5py.File:
         return h5py.File(path, "r", swmr=True)
     except OSError as error:
         raise InputError(*_why_closed(path, error)) from error
+
+
+def _why_missing(path: Path) -> tuple[str, str]:
+    if path.is_dir():
+        return f"{path} is a folder.", "Give one run file (*.h5)."
+    return f"There is no run file {path}.", "Give the path of a *.h5 file in the runs/ of a study."
 
 
 def _why_closed(path: Path, error: OSError) -> tuple[str, str]:
@@ -146,7 +161,7 @@ def _check_schema(file: h5py.File, path: Path) -> None:
         )
 
 
-def attribute(item: h5py.HLObject, name: str) -> str | int | float | list:
+def attribute(item: h5py.HLObject, name: str) -> Any:
     """One attribute as plain Python; text is decoded, never interpreted."""
     value = item.attrs[name]
     if isinstance(value, bytes):

@@ -24,13 +24,14 @@ class LesionRun:
         self.index = index
         self.lesion: Lesion = model.lesions[index]
         self.block = Block(self.lesion, model.step, make_dice(*key, index), model.drugs)
-        self.volume = RelativeVolume(self.lesion.cells, self._count("tumor"),
-                                     self._count("debris") + self._count("necrosis"), model.step.tissue)  # fmt: skip
+        self.volume = RelativeVolume(self.lesion.cells, self.count("tumor"),
+                                     self.count("debris") + self.count("necrosis"), model.step.tissue)  # fmt: skip
         self.start_ml = lesion_volume_ml(model, index)
         self.placed = np.zeros(0, np.int64)  # infused cells placed in the block, per dose of cells
         self.expected = np.zeros(0)  # and how many their flux brings on average
 
-    def _count(self, kind: str) -> int:
+    def count(self, kind: str) -> int:
+        """Living cells of an untracked bulk kind."""
         code = self.block.kind(kind)
         return 0 if code < 0 else int(np.count_nonzero(self.block.state.bulk == code))
 
@@ -41,14 +42,14 @@ class LesionRun:
         self.volume.set_cells(self.lesion.cells)
         self.volume.set_day_zero()
         if self.lesion.block.mode == "nodule" and self.lesion.block.volume is None:
-            filled = sum(self._count(kind) for kind in ("tumor", "debris", "necrosis"))
+            filled = sum(self.count(kind) for kind in ("tumor", "debris", "necrosis"))
             self.start_ml = nodule_ml(self.lesion, filled)
 
     def advance(self, step: int, host: Host) -> None:
         """One tissue step on what the body offers now."""
         code = self.block.kind("tumor")
         before = self.block.state.ledger[code].copy()
-        cells = self._count("tumor")
+        cells = self.count("tumor")
         inputs = self._inputs(host)
         placed = self.block.advance(step, inputs)
         if inputs.inflow is not None:
@@ -96,9 +97,7 @@ class LesionRun:
 
     def secretion(self) -> dict[str, float]:
         """What a mL of the block's tissue makes of each field on average [field unit / h]."""
-        fields = self.block.fields
-        return {name: float(fields.s[fields.offset[f] : fields.offset[f + 1]].mean())
-                for f, name in enumerate(self.block.names.fields)}  # fmt: skip
+        return {name: float(rate) for name, rate in zip(self.block.names.fields, self.block.secreted)}
 
     @property
     def h_hot(self) -> float:

@@ -4,7 +4,6 @@ Nothing stays open: every call looks at the file anew, so a run still going
 shows what it has written by then, and only rows that `/done` vouches for.
 """
 
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -60,7 +59,8 @@ class Lesion:
         """
         with open_run(self.path) as file, sound(self.path):
             index, found = self._snapshot_at(file, day)
-            arrays, axes = {}, {}
+            arrays: dict[str, tuple] = {}
+            axes: dict[str, tuple] = {}
             table = group(file, f"{self._at}snapshots")
             for name in table:
                 item = dataset(table, name)
@@ -294,13 +294,13 @@ def _flags(item: h5py.Dataset) -> dict[int, str]:
 
 def _description(item: h5py.Dataset) -> dict:
     """Unit, name and codes, as xarray keeps them."""
-    shown = {name: attribute(item, name) for name in ("units", "long_name")}
+    shown: dict = {name: attribute(item, name) for name in ("units", "long_name")}
     if "flag_values" in item.attrs:
         flags = _flags(item)
         shown |= {"flag_values": np.array(list(flags), np.uint8), "flag_meanings": " ".join(flags.values())}
     return shown
 
 
-def _listed(days: Sequence[float], most: int = 12) -> str:
+def _listed(days: np.ndarray, most: int = 12) -> str:
     told = ", ".join(f"{day:g}" for day in days[:most])
     return told if len(days) <= most else f"{told} … {days[-1]:g}"

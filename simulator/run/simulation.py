@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base import threads as thread_pool
-from ..base.errors import SimulatorError
+from ..base.errors import InputError, SimulatorError
 from ..body import regimen
 from ..body.course import Dose
 from ..body.patient import Feedback, Host
@@ -17,7 +17,6 @@ from ..config.load import Experiment
 from ..config.schema import Model
 from . import checkpoint
 from .lesion import LesionRun
-from .observables import observe
 from .records import RunRecorder
 
 Report = Callable[[float], None] | None
@@ -46,6 +45,11 @@ class Simulation:
     def hours(self) -> float:
         """Hours since day 0; negative in the burn-in."""
         return (self.steps - self.zero) * self.dt
+
+    @property
+    def tumor_cells(self) -> int:
+        """Living tumor cells in all blocks."""
+        return sum(lesion.count("tumor") for lesion in self.lesions)
 
     def advance(self) -> None:
         """One tissue step: the body once, then every lesion on what it offers."""
@@ -82,17 +86,27 @@ class Simulation:
         arrays = {f"host/{name}": array for name, array in self.host.arrays().items()}
         for lesion in self.lesions:
             arrays |= {f"lesion{lesion.index}/{name}": array for name, array in lesion.to_arrays().items()}
-        names = [lesion.block.names for lesion in self.lesions]
-        meta = {"steps": self.steps, "zero": self.zero, "key": list(self.key),
-                "kinds": [list(n.kinds) for n in names], "traits": [list(n.traits) for n in names]}  # fmt: skip
+        meta = {"steps": self.steps, "zero": self.zero, "key": list(self.key), "layout": self._layout()}
         checkpoint.save(path, {name: np.asarray(array) for name, array in arrays.items()}, meta)
 
-    def restore(self, path: Path) -> None:
-        """Continue from what `save` wrote for the same model, key and doses."""
+    def _layout(self) -> list[dict]:
+        """What a stored state and a model must have in common, lesion by lesion."""
+        return [{"shape": list(lesion.lesion.block.shape), "kinds": list(lesion.block.names.kinds[1:]),
+                 "traits": list(lesion.block.names.traits), "fields": list(lesion.block.names.fields)}
+                for lesion in self.lesions]  # fmt: skip
+
+    def restore(self, path: Path, any_patient: bool = False) -> None:
+        """Continue from what `save` wrote for the same model, key and doses.
+
+        any_patient : take the state whoever it was grown for, and go on with the dice of this key.
+        Raises InputError where the state has other kinds, traits or shape than this model, or another key.
+        """
         arrays, meta = checkpoint.load(path)
-        names = [lesion.block.names for lesion in self.lesions]
-        if tuple(meta["key"]) != self.key or meta["kinds"] != [list(n.kinds) for n in names]:
-            raise SimulatorError(f"{path}: this checkpoint belongs to another run")
+        if meta["layout"] != self._layout():
+            raise InputError(f"{path} holds a tissue of another kind than this experiment grows",
+                             f"There: {meta['layout']}; here: {self._layout()}.")  # fmt: skip
+        if not any_patient and tuple(meta["key"]) != self.key:
+            raise InputError(f"{path} belongs to another seed, patient or replicate: {meta['key']}, not {self.key}")
         self.steps, self.zero = meta["steps"], meta["zero"]
         self.host.restore(_part(arrays, "host/"))
         for lesion in self.lesions:
@@ -112,19 +126,23 @@ def grow(experiment: Experiment, arm: str | None, patient: int, replicate: int, 
     thread_pool.set_threads(threads)
     simulation = Simulation(experiment.model(arm, patient, "burn_in"), (experiment.seed, patient, replicate))
     burn_in = experiment.burn_in
+    if burn_in.path is not None:
+        simulation.restore(experiment.path.parent / burn_in.path, any_patient=True)
+        simulation.save(out)
+        return
     longest = round((burn_in.time_h if burn_in.time_h is not None else burn_in.at_most_h) / simulation.dt)
     every = max(1, longest // _REPORTS)
     while simulation.steps < longest:
-        if burn_in.tumor_cells is not None and _tumor_cells(simulation) >= burn_in.tumor_cells:
+        if burn_in.tumor_cells is not None and simulation.tumor_cells >= burn_in.tumor_cells:
             break
         simulation.advance()
         if report is not None and simulation.steps % every == 0:
             report(simulation.steps / longest)
     else:
-        if burn_in.tumor_cells is not None and _tumor_cells(simulation) < burn_in.tumor_cells:
+        if burn_in.tumor_cells is not None and simulation.tumor_cells < burn_in.tumor_cells:
             raise SimulatorError(
                 f"patient {patient}, replicate {replicate}: after {longest * simulation.dt / 24:g} d of burn-in the "
-                f"tumor has {_tumor_cells(simulation)} cells, not the {burn_in.tumor_cells} asked for")  # fmt: skip
+                f"tumor has {simulation.tumor_cells} cells, not the {burn_in.tumor_cells} asked for")  # fmt: skip
     simulation.zero = simulation.steps
     simulation.save(out)
 
@@ -160,7 +178,3 @@ def doses_of(experiment: Experiment, arm: str) -> regimen.Regimen:
     drugs = experiment.model(arm, 1, "treatment").drugs
     return regimen.parse(experiment.arms[arm].doses, drugs, experiment.duration,
                          experiment.locate_doses(arm), experiment.path.parent)  # fmt: skip
-
-
-def _tumor_cells(simulation: Simulation) -> int:
-    return sum(int(observe(lesion)["tumor_cells"]) for lesion in simulation.lesions)

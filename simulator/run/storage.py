@@ -79,7 +79,7 @@ class RunWriter:
         self.rows = Rows(0, 0, 0)
         self._at = self.path.with_name(f".{self.path.name}.new")
         self._planned = (len(times_h), len(snapshot_times_h))
-        self._file = None
+        self._file: h5py.File = None
         with self._writing():
             # HDF5 may crash where the disk refuses a file half made; plain bytes fail cleanly
             self._at.write_bytes(image(attributes, times_h, snapshot_times_h, lesions, body, events))
@@ -124,7 +124,7 @@ class RunWriter:
             cast = {n: _cast(n, grids[n], d.dtype, d.shape[1:]) for n, d in lesion.snapshots.items()}
             prepared.append((lesion, cast, lesion.agents.prepare(cells)))
         with self._writing():
-            counts = {}
+            counts: dict[h5py.Dataset, int] = {}
             for lesion, grids, cells in prepared:
                 for name, data in lesion.snapshots.items():
                     data[index] = grids[name]

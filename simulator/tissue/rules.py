@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 
 from ..base.errors import InputError
 from ..base.kernel import kernel
-from ..config.schema import Behavior, Cell, Lesion, Rule
+from ..config.schema import Behavior, Cell, Lesion, Rule, Step
 from .actions import ACTIONS
 
 # Signal codes.
@@ -119,6 +119,19 @@ def evaluate(tables, behavior, x, unblocked, plasma):
         if (row.to > v) == (row.raises == 1):
             v += r * (row.to - v)
     return v
+
+
+def check_motility(lesion: Lesion, step: Step) -> None:
+    """Refuse kinds that would hop more than once a motility step: D = ν a²/(2d) holds while ν·step ≤ 1."""
+    for kind, cell in sorted(lesion.cells.items()):
+        if "migrate" not in cell.behaviors:
+            continue
+        most = max([cell.behaviors["migrate"].base, *(r.to for r in cell.rules if r.behavior == "migrate")])
+        if most * step.motility > 1.0 + 1e-9:
+            raise InputError(
+                f"{kind} would hop more than once a motility step: {most / 60:g} /min × {step.motility * 60:g} min",
+                "Lower its migrate rate or step.motility, so that their product is at most 1.",
+            )
 
 
 def hit_rate(kills: float, hits: int, repair_rate: float) -> float:

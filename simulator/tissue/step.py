@@ -15,7 +15,7 @@ from .killing import engage, heal, release, strike
 from .lattice import Lattice, offsets_within
 from .motility import commit_hops, propose_hops, resolve_hops
 from .respond import commit_traits, respond_agents, respond_bulk
-from .rules import CONTACT_TRAIT, FIELD, compile_tables, names_of
+from .rules import CONTACT_TRAIT, FIELD, check_motility, compile_tables, names_of
 from .seeding import seed_block
 from .sources import constant_rates, gather
 from .state import AGENTS, WOUNDED
@@ -69,6 +69,7 @@ class Block:
             lesion.block.walls == "periodic",
         )
         self.solver = field_solver.Solver(self.fields)
+        self.secreted = np.zeros(len(self.names.fields))  # mean source of each field in the last step [unit/h]
         self.state = states.empty_state(self.lattice.sites, self.names, self.tables)
         self.state = seed_block(self.state, lesion, self.lattice, self.tables, self.names, dice)
         self._find_vessels()
@@ -77,6 +78,7 @@ class Block:
 
     def _set_model(self, lesion: Lesion, step: Step) -> None:
         """Compile a model's tables and what depends on its step lengths."""
+        check_motility(lesion, step)
         self.lesion, self.step = lesion, step
         self.tables = compile_tables(lesion, self.names)
         self.spreads = compile_spreads(lesion, self.names)
@@ -96,16 +98,6 @@ class Block:
                   for sense in self.tables.senses[kind.sense_start : kind.sense_stop]]  # fmt: skip
         self._bulk_senses_traits = any(sense.code == CONTACT_TRAIT for sense in sensed)
         self._bulk_fields = np.array(sorted({int(s.index) for s in sensed if s.code == FIELD}), np.int64)
-        too_fast = [
-            name for code, name in enumerate(self.names.kinds)
-            if self.tables.kinds[code].migrate >= 0
-            and self.tables.behaviors[self.tables.kinds[code].migrate].rate * step.motility > 1.0 + 1e-9
-        ]  # fmt: skip
-        if too_fast:
-            raise InputError(
-                f"{', '.join(too_fast)} would hop more than once a motility step of {step.motility * 60:g} min",
-                "Lower migrate.base or step.motility: base × step must be at most 1.",
-            )
 
     def change_model(self, lesion: Lesion, step: Step) -> None:
         """Follow another model from now on (an arm from day 0); kinds and traits must be the same."""
@@ -164,6 +156,7 @@ class Block:
             constants = constant_rates(self.tables, f, *body)
             threads.over_slabs(gather, int(self.fields.nz[f]), self.state, self.tables, self.lattice, self.fields, f,
                                constants, *body)  # fmt: skip
+            self.secreted[f] = field_solver.as_grid(self.fields, self.fields.s, f).mean()
         for f in self.sourced:
             self.solver.solve(f, self.step.fields)
 
@@ -259,12 +252,14 @@ class Block:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Everything that continues this block to the same bits."""
-        return states.to_arrays(self.state) | {"concentration": self.fields.c, "serves": self.serves}
+        return states.to_arrays(self.state) | {
+            "concentration": self.fields.c, "secreted": self.secreted, "serves": self.serves}  # fmt: skip
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what `to_arrays` kept."""
         arrays = dict(arrays)
         self.fields.c[:] = arrays.pop("concentration")
+        self.secreted[:] = arrays.pop("secreted")
         serves = arrays.pop("serves")
         self.state = states.from_arrays(arrays, self.names, self.tables)
         self._find_vessels()

@@ -1,0 +1,145 @@
+"""Cells: one motile sub-step, one tumor pass, whole steps of a block, and how both grow with cells and threads."""
+
+import hashlib
+import math
+import statistics
+import time
+from collections.abc import Callable
+
+import human
+import numpy as np
+from rows import row
+from triad import median_seconds
+
+from simulator.base import threads as thread_pool
+from simulator.run.simulation import Simulation
+from simulator.tissue.fields import as_grid
+from simulator.tissue.motility import commit_hops, propose_hops, resolve_hops
+from simulator.tissue.step import Inputs
+
+_KATHER_MOVES, _KATHER_PASS, _KATHER_HOURS = 2.6e6, 4.8e6, 1.5e6  # immunoABM3D, per second, on the two-core machine
+
+
+def walk(size: int = 128) -> list[dict]:
+    """A motile sub-step: lymphocytes on one site in twenty-one follow CXCL9 among tumor, stroma and vessels.
+
+    One move is one cell that may hop in one sub-step; with the catalogue's 0.25 /min and 4 min every cell does.
+    """
+    block = human.simulation(human.experiment(size, lymphocytes=1e5 / 128**3 / 0.7)).lesions[0].block
+    _wave(block, "cxcl9")
+    block.read(Inputs())
+    block.respond(1)
+    cells, dice = human.agents(block), block.dice
+    start = block.state.agents.site[:cells].copy()
+    part = iter(range(1000))
+
+    def sub_step() -> None:
+        now = next(part)
+        propose_hops(block.state, block.tables, block.lattice, block.fields, dice, 1, now, 0, cells)
+        resolve_hops(block.state, block.lattice, dice, 1, now, 0, cells)
+        commit_hops(block.state, block.lattice, 0, cells)
+
+    sub_step()
+    hopped = np.count_nonzero(block.state.agents.site[:cells] != start) / cells
+    seconds = median_seconds(sub_step, 30)
+    rate = cells / seconds
+    note = f"{cells} cells, {seconds / cells * 1e9:.0f} ns a move, {hopped:.0%} find a free site; list in site order"
+    return [row("walk", rate / 1e6, "M moves/s a thread", 15.0, True,
+                f"immunoABM3D {_KATHER_MOVES / 1e6:g} M sub-moves/s", rate / _KATHER_MOVES, note)]  # fmt: skip
+
+
+def _wave(block, name: str) -> None:
+    """Give a field hills and valleys around 1, some ten sites from top to bottom."""
+    c = as_grid(block.fields, block.fields.c, block.names.fields.index(name))
+    z, y, x = np.ogrid[: c.shape[0], : c.shape[1], : c.shape[2]]
+    c[:] = 1.0 + 0.3 * (np.sin(0.6 * z) + np.sin(0.6 * y) + np.sin(0.6 * x))
+
+
+def tumor_pass(size: int = 128) -> list[dict]:
+    """Division, death and traits of an hour, tumor cells on half of the sites and nothing else."""
+    of = human.experiment(size, tumor=0.5, stroma=0.0, vessel=0.0, lymphocytes=0.0)
+    block = human.simulation(of).lesions[0].block
+    block.state.bulk[block.state.bulk == block.kind("debris")] = 0
+    tumor = block.kind("tumor")
+    cells, hour = [], iter(range(1, 1000))
+
+    def pass_over() -> None:
+        step = next(hour)
+        cells.append(int(np.count_nonzero(block.state.bulk == tumor)))
+        block.respond(step)
+        block.act(step, Inputs())
+
+    block.read(Inputs())
+    seconds = median_seconds(pass_over)
+    rate = statistics.median(cells) / seconds
+    note = f"{cells[0]} cells, {1e9 / rate:.0f} ns a cell, all rules of the catalogue's tumor"
+    return [row("tumor_pass", rate / 1e6, "M cell-steps/s a thread", 20.0, True,
+                f"immunoABM3D {_KATHER_PASS / 1e6:g} M cell-steps/s", rate / _KATHER_PASS, note)]  # fmt: skip
+
+
+def block(size: int = 96) -> list[dict]:
+    """Whole steps of a human block: 70 % tumor, lymphocytes 5 % of it, MSCs arriving under anti-PD-1, four fields."""
+    simulation = human.simulation(human.experiment(size))
+    cost, cells = _cost(simulation, warm_up=3, steps=9)
+    tissue = simulation.lesions[0].block
+    rate = 1.0 / cost
+    note = (f"{size}³, {cells} living cells (stroma and vessels too), {human.agents(tissue)} of them listed; "
+            f"{cost * 1e9:.0f} ns a cell-hour")  # fmt: skip
+    return [row("block", rate / 1e6, "M cell-hours/s a thread", 5.0, True,
+                f"immunoABM3D {_KATHER_HOURS / 1e6:g} M cell-hours/s", rate / _KATHER_HOURS, note)]  # fmt: skip
+
+
+def scaling(size: int = 100) -> list[dict]:
+    """Cost per cell-hour of the human block with 10⁴, 10⁵ and 10⁶ cells."""
+    costs = []
+    for share, steps in ((0.01, 15), (0.1, 9), (1.0, 5)):
+        edge = round(size * math.cbrt(share))
+        costs.append(_cost(human.simulation(human.experiment(edge)), warm_up=3, steps=steps))
+    cheapest, dearest = min(cost for cost, _ in costs), max(cost for cost, _ in costs)
+    note = ", ".join(f"{cells} cells: {cost * 1e9:.0f} ns a cell-hour" for cost, cells in costs)
+    return [row("scaling", dearest / cheapest, "dearest / cheapest cell-hour", 1.25, note=note + "; 10⁷ is not timed yet")]
+
+
+def threads(size: int = 128) -> list[dict]:
+    """The same steps of a human block with two threads and with one, and whether the bits are the same."""
+    of = human.experiment(size)
+    seconds, digests = {}, {}
+    for count in (1, 2):
+        thread_pool.set_threads(count)
+        try:
+            simulation = human.simulation(of)
+            seconds[count] = statistics.median(_timed(simulation.advance) for _ in range(4))
+        finally:
+            thread_pool.set_threads(1)
+        digests[count] = _digest(simulation)
+    same = digests[1] == digests[2]
+    note = f"{size}³ instead of 256³; {'same' if same else 'OTHER'} bits; {seconds[1]:.2f} s a step with one thread"
+    measured = row("threads", seconds[1] / seconds[2], "times faster with two", 1.7, True, note=note)
+    return [measured | {"met": measured["met"] and same}]
+
+
+def _cost(simulation: Simulation, warm_up: int, steps: int) -> tuple[float, int]:
+    """(median seconds per cell-hour, living cells at the end) of a simulation's next steps."""
+    block = simulation.lesions[0].block
+    for _ in range(warm_up):
+        simulation.advance()
+    costs = []
+    for _ in range(steps):
+        seconds = _timed(simulation.advance)
+        costs.append(seconds / human.living(block) / simulation.dt)
+    return statistics.median(costs), human.living(block)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _digest(simulation: Simulation) -> str:
+    """Of everything that continues a simulation's block."""
+    arrays = simulation.lesions[0].to_arrays()
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""The program around the cells: how long it takes to start, to compile, and to write what happened."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+import human
+from rows import row
+from triad import median_seconds
+
+from simulator.run.records import RunRecorder
+
+_HERE = Path(__file__).resolve().parent
+_STEP = "import human; human.simulation(human.experiment({size})).advance()"
+_INSTALL = "from simulator.run.warm import warm; print(warm()); " + _STEP
+
+
+def startup(size: int = 16) -> list[dict]:
+    """From the command to its help, and from the command to the end of a small block's first step."""
+    helped = median_seconds(lambda: _python("-m", "simulator", "--help"), 5)
+    warm = median_seconds(lambda: _python("-c", _STEP.format(size=size)), 3)
+    new, _ = _new_installation(size)
+    return [
+        row("startup help", helped, "s", 0.5, note="`simulator --help`"),
+        row("startup warm", warm, "s", 4.0, note="new process to the end of the first step, kernels on the disk"),
+        row("startup new", new, "s", 60.0, note="the same on a new installation, which compiles first, on two cores"),
+    ]
+
+
+def compile(size: int = 16) -> list[dict]:
+    """Every kernel into an empty cache."""
+    _, seconds = _new_installation(size)
+    return [row("compile", seconds, "s", 60.0, note="every kernel, by two processes as a first run does")]
+
+
+@cache
+def _new_installation(size: int) -> tuple[float, float]:
+    """(seconds to the end of the first step, seconds of them spent compiling) with an empty cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        said = _python("-c", _INSTALL.format(size=size), SIMULATOR_CACHE=folder)
+        return time.perf_counter() - start, float(said)
+
+
+def _python(*arguments: str, **environment: str) -> str:
+    """What a new Python process says, started where it finds these benchmarks."""
+    done = subprocess.run([sys.executable, *arguments], cwd=_HERE, env=os.environ | environment,
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    return done.stdout
+
+
+def output(size: int = 48, days: float = 7.0) -> list[dict]:
+    """Share of a run spent writing a daily series and weekly snapshots."""
+    of = human.experiment(size, days=days)
+    simulation = human.simulation(of)
+    simulation.advance()  # what is compiled or loaded only once is no part of a long run
+    simulation = human.simulation(of)
+    writing, start = 0.0, time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.h5"
+        recorder = RunRecorder(simulation, of, "treated", 1, 1, path)
+        writing += time.perf_counter() - start
+        with recorder:
+            for _ in range(round(of.duration / simulation.dt)):
+                writing += _seconds(lambda: recorder.record(simulation))
+                simulation.advance()
+            writing += _seconds(lambda: recorder.record(simulation))
+            end = time.perf_counter()
+        writing += time.perf_counter() - end
+        whole, size_mb = time.perf_counter() - start, path.stat().st_size / 1e6
+    note = f"{size}³, {days:g} d, snapshots on the first and the last day: {writing:.2f} of {whole:.1f} s, {size_mb:.1f} MB"
+    return [row("output", 100.0 * writing / whole, "% of run time", 5.0, note=note)]
+
+
+def _seconds(work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -1,0 +1,72 @@
+"""One row of the table, and what the table says of the machine."""
+
+import os
+import platform
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from simulator.config import provenance
+
+COLUMNS = ("name", "value", "unit", "target", "met", "peer", "ratio", "note")
+
+
+def row(name: str, value: float, unit: str, target: float | None = None, at_least: bool = False,
+        peer: str | None = None, ratio: float | None = None, note: str = "", missed: str = "") -> dict:  # fmt: skip
+    """One measured figure, to three digits.
+
+    at_least : whether the target is a lower bound.  peer, ratio : the other program's figure, and how many
+    times better this one is.  missed : why the target is not met, added to the note where it is not.
+    """
+    met = None if target is None else bool(value >= target if at_least else value <= target)
+    if met is False and missed:
+        note = f"{note}; {missed}" if note else missed
+    return {
+        "name": name,
+        "value": _rounded(value),
+        "unit": unit,
+        "target": target,
+        "met": met,
+        "peer": peer,
+        "ratio": None if ratio is None else _rounded(ratio),
+        "note": note,
+    }
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def machine() -> str:
+    """Processor, versions, date and load in one line: a figure means nothing without them."""
+    versions = ", ".join(f"{name} {number}" for name, number in provenance.packages().items())
+    busy = f", load average {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    return (f"{provenance.processor()['model']}, {os.cpu_count()} cores, {platform.system()}; simulator "
+            f"{provenance.version()} (sources {provenance.source_hash()}), {versions}; "
+            f"{date.today().isoformat()}{busy}")  # fmt: skip
+
+
+def print_table(rows: list[dict]) -> None:
+    """Show the rows on the screen."""
+    table = Table(*COLUMNS, show_lines=True)
+    for measured in rows:
+        table.add_row(*(_word(measured[column]) for column in COLUMNS))
+    Console().print(table)
+
+
+def write_markdown(rows: list[dict], about: str, path: Path) -> None:
+    """Write the table that is committed."""
+    lines = ["# Results of `benchmarks/run.py --write`", "", about, "",
+             "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]  # fmt: skip
+    lines += ["| " + " | ".join(_word(measured[column]) for column in COLUMNS) + " |" for measured in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _word(cell: object) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "yes" if cell else "**no**"
+    return f"{cell:g}" if isinstance(cell, float) else str(cell)

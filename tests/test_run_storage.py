@@ -127,6 +127,23 @@ def test_a_chunk_is_a_mebibyte_of_whole_planes_or_rows(shape, itemsize):
     assert (z, y) == shape[:2] or 2 * z * y * x * itemsize > CHUNK_BYTES
 
 
+def test_a_live_reader_never_meets_a_dataset_that_moves(tmp_path):
+    writer = fakes.writer(tmp_path / "run.h5")
+
+    def places() -> dict[str, int | None]:
+        found = {}
+        with h5py.File(tmp_path / "run.h5.part", "r", swmr=True) as file:
+            file.visititems(lambda name, item: found.update({name: item.id.get_offset()})
+                            if isinstance(item, h5py.Dataset) and item.chunks is None else None)  # fmt: skip
+        return found
+
+    before = places()
+    assert None not in before.values()
+    list(fakes.fill(writer))
+    assert places() == before
+    writer.close(complete=True)
+
+
 # --- names and completeness ------------------------------------------------------------------------
 
 

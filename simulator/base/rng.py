@@ -99,7 +99,7 @@ def uniform(dice, stream, step, part, site):
 @kernel
 def poisson(u, mean):
     """Poisson variate by inverting the distribution function at `u`: monotone in `mean`."""
-    if mean <= 0.0:
+    if u <= 1.0 - mean:  # below exp(−mean)
         return 0
     term = math.exp(-mean)
     total = term

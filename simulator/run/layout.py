@@ -122,6 +122,8 @@ class _Builder:
         shape = tuple(scale.shape[0] for scale in scales)
         fill = np.nan if dtype.kind == "f" else None
         data = self.file.create_dataset(path, shape, dtype, fillvalue=fill, **options)
+        if data.chunks is None:
+            data[...] = data.fillvalue  # has its place in the file now: one that moves fails SWMR readers
         for axis, scale in enumerate(scales):
             data.dims[axis].attach_scale(scale)
         _describe(data, column.unit, column.long_name, column.flags)

@@ -105,7 +105,7 @@ def lesion_layout(lesion: LesionRun) -> LesionLayout:
         snapshots.append(Snapshot(name, units[name], f"concentration of {name}", "f4", grid))
     agents = [Column("id", "1", "birth step · 2³³ + layer · 2³² + birth site", "i8"),
               Column("kind", "1", "kind of the cell", "u1", kinds),
-              *(Column(axis, "um", f"position along {axis}", "f4") for axis in "zyx"),
+              *(Column(f"position_{axis}", "um", f"position along {axis}", "f4") for axis in "zyx"),
               Column("dose_id", "1", "number of the dose it came with, 0 for none", "i4"),
               Column("engaged", "1", "1: arrested on a target", "u1")]  # fmt: skip
     agents += [Column(f"trait_{name}", "1", f"trait {name}; nan where the kind has none", "f4")
@@ -154,7 +154,7 @@ def agent_table(lesion: LesionRun) -> dict[str, np.ndarray]:
     table = {"id": cells.id, "kind": kind, "dose_id": cells.dose,
              "engaged": (cells.target >= 0).astype(np.uint8)}  # fmt: skip
     for axis, index in zip("zyx", positions):
-        table[axis] = ((index + 0.5) * lesion.lesion.block.site).astype(np.float32)
+        table[f"position_{axis}"] = ((index + 0.5) * lesion.lesion.block.site).astype(np.float32)
     for name in agent_traits(lesion):
         columns = block.tables.column[kind, block.names.traits.index(name)]
         values = state.trait[:agents][order, np.maximum(columns, 0)]

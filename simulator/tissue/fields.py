@@ -151,7 +151,7 @@ def value_row(fields, f, z, y, out):
         out[x] = line[x0] + tx * (line[x1] - line[x0])
 
 
-@kernel
+@kernel(inline=True)
 def value_gradient_at(fields, f, z, y, x):
     """(c, dc/dz, dc/dy, dc/dx) of field f at the center of site (z, y, x), per µm.
 
@@ -181,7 +181,7 @@ def value_gradient_at(fields, f, z, y, x):
     )
 
 
-@kernel
+@kernel(inline=True)
 def _central(fields, f, z, y, x):
     """Value and central differences where voxels are sites."""
     nz, ny, nx, periodic = fields.nz[f], fields.ny[f], fields.nx[f], fields.periodic

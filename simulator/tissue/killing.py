@@ -59,7 +59,7 @@ def engage(state, tables, lattice, fields, unblocked, plasma, dice, step, part, 
         state.agents[slot].hit = rate * dt
 
 
-@kernel
+@kernel(inline=True)
 def _is_target(state, site, wanted):
     """Whether a site holds a living cell of the wanted kind."""
     return state.bulk[site] == wanted and state.wounds[site] < DYING

@@ -50,7 +50,7 @@ def propose_hops(state, tables, lattice, fields, dice, step, part, start, stop):
         state.agents[slot].proposal = goal
 
 
-@kernel
+@kernel(inline=True)
 def _biased(tables, fields, kind, z, y, x, v):
     """(chance to follow the gradient, direction along it) at a site.
 

@@ -11,8 +11,8 @@ import numpy as np
 from ..base.kernel import kernel
 from ..base.rng import STREAM, uniforms
 from .fields import value_row
-from .rules import evaluate
-from .sensing import sense_agent, sense_in_row
+from .rules import FIELD, TRAIT, evaluate
+from .sensing import sense_agent, sense_beside_fields
 from .state import DYING
 
 _CLOCK = STREAM["clock"]
@@ -34,7 +34,19 @@ def relax(value, level, kept, e):
     return level + (value - level) * (kept[e, 0] if level > value else kept[e, 1])
 
 
-@kernel(inline=True)
+@kernel
+def chance_bounds(tables, dt):
+    """No cell of a kind meets any of its hazards within dt hours with more than this chance; f8[K].
+
+    Most cells' dice exceed it, and then the hazards need not be known.
+    """
+    bounds = np.empty(len(tables.kinds))
+    for kind in range(len(bounds)):
+        bounds[kind] = 1.0 - math.exp(-tables.kinds[kind].hazard_bound * dt * (1.0 + 1e-9))
+    return bounds
+
+
+@kernel
 def ring(tables, kind, x, unblocked, plasma, u, v, dt):
     """Which of a cell's hazards strikes within dt hours (its place in the table), or −1.
 
@@ -44,7 +56,7 @@ def ring(tables, kind, x, unblocked, plasma, u, v, dt):
     total = 0.0
     for h in range(first, stop):
         total += evaluate(tables, tables.hazards[h].behavior, x, unblocked, plasma)
-    if total <= 0.0 or u >= 1.0 - math.exp(-total * dt):
+    if u >= 1.0 - math.exp(-total * dt):
         return -1
     threshold = v * total
     passed = 0.0
@@ -65,6 +77,7 @@ def respond_bulk(state, sensed, tables, lattice, fields, used, unblocked, plasma
     """
     x = np.zeros(max(1, len(tables.senses)))
     kept = relaxation(tables, dt)
+    bounds = chance_bounds(tables, dt)
     lines = np.zeros((max(1, len(fields.nx)), lattice.nx))
     for row in range(start, stop):
         z, y = row // lattice.ny, row % lattice.ny
@@ -75,15 +88,24 @@ def respond_bulk(state, sensed, tables, lattice, fields, used, unblocked, plasma
             kind = int(state.bulk[site])
             if tables.kinds[kind].active == 0 or state.wounds[site] >= DYING:
                 continue
-            sense_in_row(sensed, tables, lattice, lines, kind, site, z, y, w, x)
+            first = tables.kinds[kind].sense_start
+            for j in range(first, tables.kinds[kind].sense_stop):
+                index = tables.senses[j].index
+                if tables.senses[j].code == FIELD:
+                    x[j - first] = lines[index, w]
+                elif tables.senses[j].code == TRAIT:
+                    x[j - first] = float(sensed.site_trait[site, index])
+            if tables.kinds[kind].touches == 1:
+                sense_beside_fields(sensed, tables, lattice, kind, site, x)
             for e in range(tables.kinds[kind].express_start, tables.kinds[kind].express_stop):
                 level = evaluate(tables, tables.expressed[e].behavior, x, unblocked, plasma)
                 column = tables.expressed[e].column
                 state.site_trait[site, column] = relax(float(state.site_trait[site, column]), level, kept, e)
             u, v = uniforms(dice, _CLOCK, step, 0, site)
-            struck = ring(tables, kind, x, unblocked, plasma, u, v, dt)
-            if struck >= 0:
-                state.event[site] = 1 + struck - tables.kinds[kind].hazard_start
+            if u < bounds[kind]:
+                struck = ring(tables, kind, x, unblocked, plasma, u, v, dt)
+                if struck >= 0:
+                    state.event[site] = 1 + struck - tables.kinds[kind].hazard_start
 
 
 @kernel
@@ -92,6 +114,7 @@ def respond_agents(state, tables, lattice, fields, unblocked, plasma, dice, step
     x = np.zeros(max(1, len(tables.senses)))
     sub_steps = dt / dt_motility
     kept = relaxation(tables, dt)
+    bounds = chance_bounds(tables, dt)
     for slot in range(start, stop):
         kind = state.agents[slot].kind
         sense_agent(state, tables, lattice, fields, slot, 0, sub_steps, x)
@@ -104,7 +127,7 @@ def respond_agents(state, tables, lattice, fields, unblocked, plasma, dice, step
             state.next_trait[slot, column] = relax(float(state.trait[slot, column]), level, kept, e)
         part = 1 + int(tables.kinds[kind].lymphoid)
         u, v = uniforms(dice, _CLOCK, step, part, state.agents[slot].site)
-        state.agents[slot].clock = ring(tables, kind, x, unblocked, plasma, u, v, dt)
+        state.agents[slot].clock = ring(tables, kind, x, unblocked, plasma, u, v, dt) if u < bounds[kind] else -1
 
 
 @kernel

@@ -30,12 +30,14 @@ def _record(integers: str, floats: str = "") -> np.dtype:
 
 # One row a kind.  Ranges `x_start : x_stop` select its rows of another table.
 KIND = _record(
-    "lymphoid tracked stroma active "  # flags: layer; has an identity; side of the barrier; has clocks
+    "lymphoid tracked stroma active touches "  # flags: layer; has an identity; side of the barrier; has
+    # clocks; senses other bulk or lymphoid cells
     "sense_start sense_stop hazard_start hazard_stop express_start express_stop "
     "admit migrate kill "  # behaviors
     "toward "  # migrate: the field it follows
     "kill_target kill_hits kill_uses dead_leaves",  # kind; hits; column used up; kind left when killed
     "bias receptor sensitivity barrier "  # migrate
+    "hazard_bound "  # 1/h: no signal can raise the sum of its hazards beyond
     "kill_delay kill_release repair",  # h from the last hit to death; 1/h end of an arrest; 1/h healing
 )
 SENSE = _record("code index")  # index: field, column, kind, trait or slot of a target signal
@@ -272,7 +274,7 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         kill_on=np.full((len(names.kinds), 4), -1, np.int64),
         target_trait=np.zeros(0, np.int64),
     )
-    for flag in ("lymphoid", "tracked", "stroma", "active", "dead_leaves", "repair"):
+    for flag in ("lymphoid", "tracked", "stroma", "active", "touches", "dead_leaves", "repair", "hazard_bound"):
         tables.kinds[flag] = 0
     for starts in ("sense_start", "sense_stop", "hazard_start", "hazard_stop", "express_start", "express_stop"):
         tables.kinds[starts][0] = 0
@@ -318,6 +320,7 @@ def _compile_kind(compiler: _Compiler, tables: Tables, code: int, kind: str) -> 
         word, _, argument = name.partition(" ")
         if ACTIONS[word].hazard:
             compiler.hazards.append(_hazard(compiler, kind, index, word, argument, behavior))
+            row.hazard_bound += max([behavior.base, *(r.to for r in cell.rules if r.behavior == name)])
         elif word == "express":
             compiler.expressed.append(_express(compiler, kind, index, argument, behavior))
         elif word in ("secrete", "take_up", "exchange"):
@@ -334,6 +337,7 @@ def _compile_kind(compiler: _Compiler, tables: Tables, code: int, kind: str) -> 
     compiler.senses.extend(local)
     row.sense_stop, row.hazard_stop, row.express_stop = (
         len(compiler.senses), len(compiler.hazards), len(compiler.expressed))  # fmt: skip
+    row.touches = int(any(code not in (FIELD, TRAIT) for code, _ in local))
     has_clocks = row.hazard_stop > row.hazard_start or row.express_stop > row.express_start
     row.active = int(not is_tracked(cell) and has_clocks)
 

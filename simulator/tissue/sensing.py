@@ -22,33 +22,24 @@ def sense_bulk(state, tables, lattice, fields, kind, site, x):
     z, y, w = coordinates(lattice, site)
     first = tables.kinds[kind].sense_start
     for j in range(first, tables.kinds[kind].sense_stop):
-        code, index = tables.senses[j].code, tables.senses[j].index
-        if code == FIELD:
-            x[j - first] = value_at(fields, index, z, y, w)
-        else:
-            x[j - first] = _bulk_signal(state, tables, lattice, site, z, y, w, code, index)
-
-
-@kernel(inline=True)
-def sense_in_row(state, tables, lattice, lines, kind, site, z, y, w, x):
-    """`sense_bulk` where the fields of the row are in `lines`, f8[F, nx]."""
-    first = tables.kinds[kind].sense_start
-    for j in range(first, tables.kinds[kind].sense_stop):
-        code, index = tables.senses[j].code, tables.senses[j].index
-        if code == FIELD:
-            x[j - first] = lines[index, w]
-        else:
-            x[j - first] = _bulk_signal(state, tables, lattice, site, z, y, w, code, index)
+        if tables.senses[j].code == FIELD:
+            x[j - first] = value_at(fields, tables.senses[j].index, z, y, w)
+    sense_beside_fields(state, tables, lattice, kind, site, x)
 
 
 @kernel
-def _bulk_signal(state, tables, lattice, site, z, y, w, code, index):
-    """A signal of an untracked bulk cell that is no field."""
-    if code == TRAIT:
-        return float(state.site_trait[site, index])
-    if code == CONTACT_KIND or code == CONTACT_TRAIT:
-        return contact(state, tables, lattice, 0, site, z, y, w, code, index)
-    return 0.0
+def sense_beside_fields(state, tables, lattice, kind, site, x):
+    """Fill x with those signals of an untracked bulk cell that are no fields."""
+    z, y, w = coordinates(lattice, site)
+    first = tables.kinds[kind].sense_start
+    for j in range(first, tables.kinds[kind].sense_stop):
+        code, index = tables.senses[j].code, tables.senses[j].index
+        if code == TRAIT:
+            x[j - first] = float(state.site_trait[site, index])
+        elif code == CONTACT_KIND or code == CONTACT_TRAIT:
+            x[j - first] = contact(state, tables, lattice, 0, site, z, y, w, code, index)
+        elif code != FIELD:
+            x[j - first] = 0.0
 
 
 @kernel

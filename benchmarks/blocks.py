@@ -1,4 +1,8 @@
-"""Cells: one motile sub-step, one tumor pass, whole steps of a block, and how both grow with cells and threads."""
+"""Cells: one motile sub-step, one tumor pass, whole steps of a block, and how both grow with cells and threads.
+
+What one thread can do is taken by its CPU time, so that other programs on the machine slow it little; what
+two threads do together is taken by the clock.
+"""
 
 import hashlib
 import math
@@ -9,7 +13,6 @@ from collections.abc import Callable
 import human
 import numpy as np
 from rows import row
-from triad import median_seconds
 
 from simulator.base import threads as thread_pool
 from simulator.run.simulation import Simulation
@@ -41,7 +44,7 @@ def walk(size: int = 128) -> list[dict]:
 
     sub_step()
     hopped = np.count_nonzero(block.state.agents.site[:cells] != start) / cells
-    seconds = median_seconds(sub_step, 30)
+    seconds = _median(sub_step, 30)
     rate = cells / seconds
     note = f"{cells} cells, {seconds / cells * 1e9:.0f} ns a move, {hopped:.0%} find a free site; list in site order"
     return [row("walk", rate / 1e6, "M moves/s a thread", 15.0, True,
@@ -70,7 +73,7 @@ def tumor_pass(size: int = 128) -> list[dict]:
         block.act(step, Inputs())
 
     block.read(Inputs())
-    seconds = median_seconds(pass_over)
+    seconds = _median(pass_over)
     rate = statistics.median(cells) / seconds
     note = f"{cells[0]} cells, {1e9 / rate:.0f} ns a cell, all rules of the catalogue's tumor"
     return [row("tumor_pass", rate / 1e6, "M cell-steps/s a thread", 20.0, True,
@@ -108,7 +111,7 @@ def threads(size: int = 128) -> list[dict]:
         thread_pool.set_threads(count)
         try:
             simulation = human.simulation(of)
-            seconds[count] = statistics.median(_timed(simulation.advance) for _ in range(4))
+            seconds[count] = statistics.median(_timed(simulation.advance, time.perf_counter) for _ in range(4))
         finally:
             thread_pool.set_threads(1)
         digests[count] = _digest(simulation)
@@ -130,10 +133,16 @@ def _cost(simulation: Simulation, warm_up: int, steps: int) -> tuple[float, int]
     return statistics.median(costs), human.living(block)
 
 
-def _timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _median(work: Callable[[], object], repeats: int = 9) -> float:
+    """Median CPU seconds of `work`, after one call to compile and warm up."""
     work()
-    return time.perf_counter() - start
+    return statistics.median(_timed(work) for _ in range(repeats))
+
+
+def _timed(work: Callable[[], object], clock: Callable[[], float] = time.thread_time) -> float:
+    start = clock()
+    work()
+    return clock() - start
 
 
 def _digest(simulation: Simulation) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .experiment.collect import Results
     from .run.reading import Run
 
-from . import run as _  # first: importing the folder later would put it in the place of the function
+from . import run as _run  # noqa: F401  first: importing the folder later would put it in the place of `run`
 
 __version__ = "0.1.0"
 __all__ = ["load", "read", "run"]
@@ -47,7 +47,9 @@ def run(experiment: "Experiment | str | Path", out: str | Path, workers: int | N
 
     if isinstance(experiment, str | Path):
         experiment = load(experiment)
-    return execute(experiment, Path(out), workers=workers)
+    results = execute(experiment, Path(out), workers=workers)
+    assert results is not None  # only a dry run has none
+    return results
 
 
 def read(path: str | Path) -> "Run":

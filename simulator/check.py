@@ -18,7 +18,7 @@ from .run.expectation import expectations
 from .run.lesion import lesion_volume_ml
 from .run.simulation import doses_of
 from .tissue.actions import ACTIONS
-from .tissue.rules import check_motility, compile_tables, names_of
+from .tissue.compile import check_motility, compile_tables, names_of
 from .vocabulary import VOCABULARY
 
 FAST_CLOCK = 0.2  # hazard × step above which an hourly draw distorts a process noticeably

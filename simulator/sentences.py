@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from .base import units
 from .config.schema import Behavior, FieldModel, Lesion, Rule, Spread
 from .tissue.actions import ACTIONS
-from .tissue.rules import hit_rate, ordered_rows
+from .tissue.compile import hit_rate, ordered_rows
 
 # "{}" stands for the field or trait that the behavior names.
 _DOES = {

@@ -23,7 +23,8 @@ duration: 30 h
 arms:
   vehicle: {{}}
   nothing: {{doses: 0 cells/kg msc}}
-  late: {{doses: [{{drug: msc, time: 11 h, amount: 2e8 cells/kg}}, {{drug: anti_pd1, time: 20 h, amount: 10 mg/kg}}]}}
+  late:
+    doses: [{{drug: msc, time: 11 h, amount: 2e8 cells/kg}}, {{drug: anti_pd1, time: 20 h, amount: 10 mg/kg}}]
   early: {{doses: 2e8 cells/kg msc}}
 patients: 2
 record: {{series: every 6 h, snapshots: every 15 h}}
@@ -149,8 +150,11 @@ def test_lesions_share_the_body_but_not_the_dice(experiment, grown, tmp_path):
 
 
 def test_patients_differ_and_are_the_same_person_in_every_arm(experiment):
-    weights = {(arm, k): experiment.model(arm, k, "treatment").body.weight
-               for arm in ("vehicle", "early") for k in (1, 2)}  # fmt: skip
+    weights = {
+        (arm, k): experiment.model(arm, k, "treatment").body.weight
+        for arm in ("vehicle", "early")
+        for k in (1, 2)
+    }
     assert weights["vehicle", 1] == weights["early", 1] != weights["vehicle", 2]
 
 
@@ -165,7 +169,9 @@ def test_relative_volume_is_one_on_day_zero_and_follows_births_and_deaths(experi
     births = after["births_tumor"] - before["births_tumor"]
     deaths = after["deaths_tumor"] - before["deaths_tumor"]
     net = np.exp((births - deaths) / before["tumor_cells"])
-    assert lesion.volume.live / (1 / (1 + before["debris"] / before["tumor_cells"])) == pytest.approx(net, rel=0.05)
+    assert lesion.volume.live / (1 / (1 + before["debris"] / before["tumor_cells"])) == pytest.approx(
+        net, rel=0.05
+    )
 
 
 def test_a_nodule_grows_until_it_has_the_cells_asked_for(tmp_path):
@@ -197,4 +203,6 @@ def test_records_cover_day_zero_and_the_last_day(experiment):
 def test_two_patients_have_their_own_dice(experiment, grown, tmp_path):
     other = tmp_path / "other.h5"
     grow(experiment, "vehicle", 2, 1, other)
-    assert state(branch(experiment, "vehicle", 2, 1, other)) != state(branch(experiment, "vehicle", 1, 1, grown))
+    assert state(branch(experiment, "vehicle", 2, 1, other)) != state(
+        branch(experiment, "vehicle", 1, 1, grown)
+    )

@@ -1,4 +1,4 @@
-"""Theory: walks, clocks, birth and death against their formulas (validation: within 3 %, or 3 standard errors)."""
+"""Theory: walks, clocks, birth and death against their formulas, within 3 % or 3 standard errors."""
 
 import math
 
@@ -9,10 +9,9 @@ from tissues import block, lesion
 from simulator.base.kernel import kernel
 from simulator.base.rng import STREAM, make_dice, uniforms
 from simulator.config.schema import Behavior, Cell, Spread, Step, Tissue
-from simulator.tissue.rules import compile_tables, hit_rate, names_of
+from simulator.tissue.compile import compile_tables, hit_rate, names_of
 from simulator.tissue.respond import ring
 from simulator.tissue.step import Inputs
-
 
 CLOCK = STREAM["clock"]
 
@@ -37,19 +36,26 @@ def displacements(of, hours: int, extent) -> np.ndarray:
 
 @pytest.mark.parametrize(("shape", "axes"), [((64, 64, 64), 3), ((1, 500, 500), 2)])
 def test_diffusivity_of_a_walk_is_nu_a2_over_2d(shape, axes):
-    """⟨x²⟩ along each axis = 2 D t with D = ν a²/(2 axes); a few percent of walkers slow each other little."""
+    """⟨x²⟩ along each axis = 2 D t with D = ν a²/(2 axes); a few walkers slow each other little."""
     hours, rate = 12, 15.0
     moved = displacements(block(walkers(shape)), hours, shape)
     expected = rate * hours / axes  # sites² per axis
     for axis in range(3 - axes, 3):
-        assert np.mean(moved[:, axis] ** 2) == pytest.approx(expected, rel=0.03 + 3 * math.sqrt(2 / len(moved)))
+        assert np.mean(moved[:, axis] ** 2) == pytest.approx(
+            expected, rel=0.03 + 3 * math.sqrt(2 / len(moved))
+        )
         assert abs(np.mean(moved[:, axis])) < 4 * math.sqrt(expected / len(moved))
 
 
 def walkers(shape):
     walker = Cell(layer="lymphoid", behaviors={"migrate": Behavior(base=15.0)})
-    return lesion(shape, walls="periodic", cells={"nk": walker}, fields={},
-                  tissue=Tissue(stroma=0.0, vessel=0.0, infiltrate={"nk": {"nest": "8 cells/mm2"}}))  # fmt: skip
+    return lesion(
+        shape,
+        walls="periodic",
+        cells={"nk": walker},
+        fields={},
+        tissue=Tissue(stroma=0.0, vessel=0.0, infiltrate={"nk": {"nest": "8 cells/mm2"}}),
+    )
 
 
 def test_the_share_of_each_competing_clock_is_its_rate():
@@ -63,7 +69,7 @@ def test_the_share_of_each_competing_clock_is_its_rate():
     count_events(tables, make_dice(7, 1, 1), n, struck)
     any_event = 1 - math.exp(-total)
     assert abs(struck.sum() - n * any_event) < 3 * math.sqrt(n * any_event * (1 - any_event))
-    for count, name in zip(struck, sorted(rates)):
+    for count, name in zip(struck, sorted(rates), strict=True):
         share = rates[name] / total
         assert abs(count - struck.sum() * share) < 3 * math.sqrt(struck.sum() * share * (1 - share))
 
@@ -98,11 +104,22 @@ def test_birth_and_death_have_the_mean_variance_and_extinction_of_theory():
     doi:10.1214/aoms/1177730285).  3 standard errors, plus the step's Λ dt of 1 % on the variance.
     """
     birth, death, hours, dt = 0.025, 0.02, 40.0, 0.25
-    kind = Cell(layer="bulk", traits={"clone": 0.0},
-                behaviors={"divide": Behavior(base=birth), "die": Behavior(base=death)})  # fmt: skip
-    of = block(lesion((88, 88, 88), mode="nodule", cells_at_start=1, cells={"tumor": kind}, fields={},
-                      tissue=Tissue(stroma=0.0, vessel=0.0, reach=4)),
-               step=Step(tissue=f"{dt} h", motility=f"{dt} h"))  # fmt: skip
+    kind = Cell(
+        layer="bulk",
+        traits={"clone": 0.0},
+        behaviors={"divide": Behavior(base=birth), "die": Behavior(base=death)},
+    )
+    of = block(
+        lesion(
+            (88, 88, 88),
+            mode="nodule",
+            cells_at_start=1,
+            cells={"tumor": kind},
+            fields={},
+            tissue=Tissue(stroma=0.0, vessel=0.0, reach=4),
+        ),
+        step=Step(tissue=f"{dt} h", motility=f"{dt} h"),
+    )
     grid = np.arange(4, 88, 8)
     sites = np.ravel_multi_index(np.meshgrid(grid, grid, grid, indexing="ij"), (88, 88, 88)).ravel()
     of.state.bulk[:] = 0
@@ -138,12 +155,20 @@ def test_one_effector_in_permanent_contact_completes_its_kills(minutes):
     A target that dies is replaced by hand, so that contact is permanent; a sub-step of 4 min adds the
     wait for its end to every kill.
     """
-    effector = Cell(layer="lymphoid", behaviors={
-        "kill": Behavior(base=6 / 24, targets="tumor", hits=3, repair="50 min", arrest="1000 d")})  # fmt: skip
+    effector = Cell(
+        layer="lymphoid",
+        behaviors={"kill": Behavior(base=6 / 24, targets="tumor", hits=3, repair="50 min", arrest="1000 d")},
+    )
     target = Cell(layer="bulk", traits={"mhc1": 1.0}, behaviors={})
-    of = block(lesion((20, 20, 20), cells={"nk": effector, "tumor": target}, fields={}, tissue=Tissue(
-        stroma=0.0, vessel=0.0, infiltrate={"nk": {"nest": "100 cells/mm2"}})),
-        step=Step(motility=f"{minutes} min"))  # fmt: skip
+    of = block(
+        lesion(
+            (20, 20, 20),
+            cells={"nk": effector, "tumor": target},
+            fields={},
+            tissue=Tissue(stroma=0.0, vessel=0.0, infiltrate={"nk": {"nest": "100 cells/mm2"}}),
+        ),
+        step=Step(motility=f"{minutes} min"),
+    )
     effectors, hours = int(of.state.count[0]), 120
     for step in range(1, hours + 1):
         of.advance(step, Inputs())
@@ -154,7 +179,9 @@ def test_one_effector_in_permanent_contact_completes_its_kills(minutes):
 
 
 def test_a_share_and_a_log_normal_start_with_their_moments():
-    kinds = {"tumor": Cell(layer="bulk", traits={"a": Spread(share=0.3), "b": Spread(median=2.0, log_sd=0.5)})}
+    kinds = {
+        "tumor": Cell(layer="bulk", traits={"a": Spread(share=0.3), "b": Spread(median=2.0, log_sd=0.5)})
+    }
     of = block(lesion((30, 30, 30), cells=kinds, fields={}, tissue=Tissue(stroma=0.0, vessel=0.0)))
     a, b = of.state.site_trait[:, 0].astype(float), of.state.site_trait[:, 1].astype(float)
     n = len(a)

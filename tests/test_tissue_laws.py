@@ -26,8 +26,14 @@ def one_thread():
 def advanced(of, steps=STEPS, doses=(2,), first=1):
     """Advance a block; a dose arrives in the steps given."""
     for step in range(first, first + steps):
-        of.advance(step, Inputs(occupancy={"anti_pd1": 0.3}, plasma={"cxcl9": 0.01},
-                                inflow=inflow(3e6 if step in doses else 0.0)))  # fmt: skip
+        of.advance(
+            step,
+            Inputs(
+                occupancy={"anti_pd1": 0.3},
+                plasma={"cxcl9": 0.01},
+                inflow=inflow(3e6 if step in doses else 0.0),
+            ),
+        )
     return of
 
 
@@ -38,8 +44,11 @@ def gaps(of) -> dict[str, int]:
     listed = np.bincount(state.agents.kind[: state.count[AGENTS]], minlength=len(of.names.kinds))
     at_site = np.bincount(state.bulk, minlength=len(of.names.kinds))
     present = np.where(of.tables.kinds.tracked == 1, listed, at_site)
-    return {name: int(state.ledger[code] @ signs - present[code])
-            for code, name in enumerate(of.names.kinds) if code}  # fmt: skip
+    return {
+        name: int(state.ledger[code] @ signs - present[code])
+        for code, name in enumerate(of.names.kinds)
+        if code
+    }
 
 
 def check_consistent(of) -> None:
@@ -96,11 +105,13 @@ def test_order_of_kinds_traits_and_rules_changes_nothing():
     plain = digest(advanced(block()))
     turned = {}
     for name, cell in reversed(cells().items()):
-        turned[name] = cell.model_copy(update={
-            "rules": tuple(reversed(cell.rules)),
-            "behaviors": dict(reversed(cell.behaviors.items())),
-            "traits": dict(reversed(cell.traits.items())),
-        })  # fmt: skip
+        turned[name] = cell.model_copy(
+            update={
+                "rules": tuple(reversed(cell.rules)),
+                "behaviors": dict(reversed(cell.behaviors.items())),
+                "traits": dict(reversed(cell.traits.items())),
+            }
+        )
     of = lesion(cells=turned)
     of = of.model_copy(update={"fields": dict(reversed(of.fields.items()))})
     assert digest(advanced(block(of))) == plain
@@ -132,11 +143,16 @@ def test_the_order_of_the_agent_list_means_nothing():
 
 def test_uncompiled_kernels_give_the_same_bits():
     """The naive twin: the same source without numba, on a small lattice, without a warning."""
-    script = ("from test_tissue_laws import *\n"
-              "print(digest(advanced(block(lesion((5, 6, 7))), 12)))")  # fmt: skip
+    script = "from test_tissue_laws import *\nprint(digest(advanced(block(lesion((5, 6, 7))), 12)))"
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONWARNINGS": "error"}
-    twin = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent, env=environment,
-                          capture_output=True, text=True, check=True)  # fmt: skip
+    twin = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert twin.stdout.strip() == digest(advanced(block(lesion((5, 6, 7))), 12))
 
 
@@ -146,10 +162,20 @@ def test_another_seed_is_another_history():
 
 def test_a_nodule_grows_by_pushing_and_stays_round():
     """Births inside reach the surface: a ball of pure birth doubles without exporting a daughter."""
-    birth = tumor(rules=(), traits={}, behaviors={"divide": tumor().behaviors["divide"].model_copy(
-        update={"base": 0.05})})  # fmt: skip
-    of = block(lesion((41, 41, 41), mode="nodule", cells_at_start=4000, cells={"tumor": birth},
-                      tissue=Tissue(stroma=0.0, vessel=0.0)))  # fmt: skip
+    birth = tumor(
+        rules=(),
+        traits={},
+        behaviors={"divide": tumor().behaviors["divide"].model_copy(update={"base": 0.05})},
+    )
+    of = block(
+        lesion(
+            (41, 41, 41),
+            mode="nodule",
+            cells_at_start=4000,
+            cells={"tumor": birth},
+            tissue=Tissue(stroma=0.0, vessel=0.0),
+        )
+    )
     for step in range(1, 15):
         of.advance(step, Inputs())
     code = of.kind("tumor")
@@ -168,8 +194,11 @@ def test_a_nodule_grows_by_pushing_and_stays_round():
 
 def test_exported_daughters_keep_a_full_block_full():
     """A packed block of pure birth exports what it bears and never grows beyond its sites."""
-    birth = tumor(rules=(), traits={}, behaviors={"divide": tumor().behaviors["divide"].model_copy(
-        update={"base": 0.02})})  # fmt: skip
+    birth = tumor(
+        rules=(),
+        traits={},
+        behaviors={"divide": tumor().behaviors["divide"].model_copy(update={"base": 0.02})},
+    )
     of = block(lesion((12, 12, 12), cells={"tumor": birth}, tissue=Tissue(stroma=0.0, vessel=0.0)))
     for step in range(1, 30):
         of.advance(step, Inputs())
@@ -180,14 +209,36 @@ def test_exported_daughters_keep_a_full_block_full():
 
 def test_the_barrier_sets_the_ratio_of_densities():
     """Without arrests or entry, nest : stroma approaches the barrier b (detailed balance), within 6 %."""
-    walker = cells()["nk"].model_copy(update={"traits": {}, "behaviors": {
-        "migrate": cells()["nk"].behaviors["migrate"].model_copy(update={"base": 15.0, "barrier": 0.25})}})  # fmt: skip
+    walker = cells()["nk"].model_copy(
+        update={
+            "traits": {},
+            "behaviors": {
+                "migrate": cells()["nk"]
+                .behaviors["migrate"]
+                .model_copy(update={"base": 15.0, "barrier": 0.25})
+            },
+        }
+    )
     still = tumor(rules=(), behaviors={})
-    kinds = {"tumor": still, "stroma": cells()["stroma"].model_copy(update={"behaviors": {}, "rules": ()}),
-             "nk": walker}  # fmt: skip
-    of = block(lesion((30, 30, 30), cells=kinds, fields={}, walls="periodic", tissue=Tissue(
-        stroma=0.35, vessel=0.0, nest_width="90 um",
-        infiltrate={"nk": {"nest": "25 cells/mm2", "stroma": "100 cells/mm2"}})))  # fmt: skip
+    kinds = {
+        "tumor": still,
+        "stroma": cells()["stroma"].model_copy(update={"behaviors": {}, "rules": ()}),
+        "nk": walker,
+    }
+    of = block(
+        lesion(
+            (30, 30, 30),
+            cells=kinds,
+            fields={},
+            walls="periodic",
+            tissue=Tissue(
+                stroma=0.35,
+                vessel=0.0,
+                nest_width="90 um",
+                infiltrate={"nk": {"nest": "25 cells/mm2", "stroma": "100 cells/mm2"}},
+            ),
+        )
+    )
     stroma = of.state.bulk == of.kind("stroma")
     inside, outside = 0, 0
     for step in range(1, 160):

@@ -4,8 +4,7 @@ import numpy as np
 
 from simulator.base.rng import make_dice
 from simulator.config.schema import Behavior, Block, Cell, FieldModel, Lesion, Rule, Spread, Step, Tissue
-from simulator.tissue.step import Block as TissueBlock
-from simulator.tissue.step import Inflow
+from simulator.tissue.step import Block as TissueBlock, Inflow
 
 PER_DAY = 1.0 / 24.0
 
@@ -19,32 +18,40 @@ def fields() -> dict[str, FieldModel]:
 
 
 def tumor(**changes) -> Cell:
-    parts = dict(
-        layer="bulk",
-        traits={"antigenicity": 1.0, "mhc1": 1.0, "pdl1": 0.05},
-        behaviors={
+    parts = {
+        "layer": "bulk",
+        "traits": {"antigenicity": 1.0, "mhc1": 1.0, "pdl1": 0.05},
+        "behaviors": {
             "divide": Behavior(base=0.0),
             "die": Behavior(base=0.1 * PER_DAY, leaves="debris"),
             "take_up o2": Behavior(base=600.0),
             "express pdl1": Behavior(base=0.05, rise="1 /d", fall="1 /d"),
         },
-        rules=(
+        "rules": (
             Rule(behavior="divide", raised_by="o2", to=0.4 * PER_DAY, half_max=5.0, hill=4.0),
             Rule(behavior="express pdl1", raised_by="ifng", to=1.0, half_max=0.11, hill=1.26),
         ),
-    )
+    }
     return Cell(**(parts | changes))
 
 
 def cd8(**changes) -> Cell:
-    parts = dict(
-        layer="lymphoid",
-        traits={"reactive": Spread(share=0.4), "exhausted": 0.0, "divisions": 3.0, "ox40": 0.0},
-        behaviors={
+    parts = {
+        "layer": "lymphoid",
+        "traits": {"reactive": Spread(share=0.4), "exhausted": 0.0, "divisions": 3.0, "ox40": 0.0},
+        "behaviors": {
             "admit": Behavior(base=2000 * PER_DAY),
             "migrate": Behavior(base=15.0, toward="cxcl9", bias=0.4, half_max=1.0, barrier=0.2),
-            "kill": Behavior(base=6 * PER_DAY, targets="tumor", on=("antigenicity", "mhc1"), hits=3,
-                             repair="50 min", dies_after="1 h", arrest="30 min", when="reactive"),
+            "kill": Behavior(
+                base=6 * PER_DAY,
+                targets="tumor",
+                on=("antigenicity", "mhc1"),
+                hits=3,
+                repair="50 min",
+                dies_after="1 h",
+                arrest="30 min",
+                when="reactive",
+            ),
             "divide": Behavior(base=0.0, uses="divisions"),
             "switch exhausted": Behavior(base=0.0, set=1.0, when="not exhausted"),
             "die": Behavior(base=0.1 * PER_DAY),
@@ -52,10 +59,16 @@ def cd8(**changes) -> Cell:
             "secrete ifng": Behavior(base=0.0),
             "express ox40": Behavior(base=0.0, rise="1 /h", fall="0.5 /d"),
         },
-        rules=(
+        "rules": (
             Rule(behavior="admit", raised_by="cxcl9", to=10000 * PER_DAY, half_max=1.0, against="plasma"),
-            Rule(behavior="kill", lowered_by="target pdl1", to=1.2 * PER_DAY, half_max=0.5, hill=2.0,
-                 blocked_by="anti_pd1"),
+            Rule(
+                behavior="kill",
+                lowered_by="target pdl1",
+                to=1.2 * PER_DAY,
+                half_max=0.5,
+                hill=2.0,
+                blocked_by="anti_pd1",
+            ),
             Rule(behavior="kill", lowered_by="exhausted", to=0.0),
             Rule(behavior="divide", raised_by="engaged", to=1.0 * PER_DAY),
             Rule(behavior="divide", raised_by="ox40", to=1.5 * PER_DAY, half_max=0.5, when="reactive"),
@@ -63,7 +76,7 @@ def cd8(**changes) -> Cell:
             Rule(behavior="secrete ifng", raised_by="engaged", to=100.0),
             Rule(behavior="express ox40", raised_by="contact ox40l", to=1.0, half_max=0.5),
         ),
-    )  # fmt: skip
+    }
     return Cell(**(parts | changes))
 
 
@@ -74,11 +87,12 @@ def nk() -> Cell:
         behaviors={
             "admit": Behavior(base=500 * PER_DAY),
             "migrate": Behavior(base=10.0),
-            "kill": Behavior(base=2 * PER_DAY, targets="tumor", hits=1, repair="50 min", arrest="1 h",
-                             uses="granules"),
+            "kill": Behavior(
+                base=2 * PER_DAY, targets="tumor", hits=1, repair="50 min", arrest="1 h", uses="granules"
+            ),
             "die": Behavior(base=0.2 * PER_DAY),
         },
-    )  # fmt: skip
+    )
 
 
 def msc() -> Cell:
@@ -102,22 +116,35 @@ def cells() -> dict[str, Cell]:
         "nk": nk(),
         "msc": msc(),
         "debris": Cell(layer="bulk", behaviors={"clear": Behavior(base=1 * PER_DAY)}),
-        "stroma": Cell(layer="bulk", compartment="stroma", behaviors={"secrete cxcl9": Behavior(base=0.0)},
-                       rules=(Rule(behavior="secrete cxcl9", raised_by="ifng", to=50.0, half_max=1.0),)),
-        "vessel": Cell(layer="bulk", compartment="stroma",
-                       behaviors={"exchange o2": Behavior(base=1200.0, level=38.0)}),
-    }  # fmt: skip
+        "stroma": Cell(
+            layer="bulk",
+            compartment="stroma",
+            behaviors={"secrete cxcl9": Behavior(base=0.0)},
+            rules=(Rule(behavior="secrete cxcl9", raised_by="ifng", to=50.0, half_max=1.0),),
+        ),
+        "vessel": Cell(
+            layer="bulk", compartment="stroma", behaviors={"exchange o2": Behavior(base=1200.0, level=38.0)}
+        ),
+    }
 
 
 def lesion(shape=(12, 11, 10), **changes) -> Lesion:
     """A lesion with every mechanism; `changes` replace block keys (mode, walls, cells) or whole sections."""
     parts = {
-        "tissue": Tissue(stroma=0.2, vessel=0.05, infiltrate={
-            "cd8": {"nest": "300 cells/mm2", "stroma": "600 cells/mm2"}, "nk": {"nest": "100 cells/mm2"}}),
+        "tissue": Tissue(
+            stroma=0.2,
+            vessel=0.05,
+            infiltrate={
+                "cd8": {"nest": "300 cells/mm2", "stroma": "600 cells/mm2"},
+                "nk": {"nest": "100 cells/mm2"},
+            },
+        ),
         "cells": cells(),
         "fields": fields(),
-    }  # fmt: skip
-    block = {"shape": shape} | {k: v for k, v in changes.items() if k in ("mode", "walls", "cells_at_start", "site")}
+    }
+    block = {"shape": shape} | {
+        k: v for k, v in changes.items() if k in ("mode", "walls", "cells_at_start", "site")
+    }
     if "cells_at_start" in block:
         block["cells"] = block.pop("cells_at_start")
     parts |= {k: v for k, v in changes.items() if k in parts}

@@ -111,7 +111,7 @@ def sheet(
     figure.text(x, y, "\n".join(subtitles), va="top", size=9, color=style.MUTED)
     if legend:
         place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.02 / width, 0.02 / height)}
-        figure.legend(handles=legend, ncols=columns, handlelength=2.2, **place)
+        figure.legend(handles=legend, ncols=columns, handlelength=3.4, **place)
     boxes = [
         Box(left + (i % across) * (panel[0] + gap[0]),
             height - head - panel[1] - (i // across) * (panel[1] + gap[1]), *panel)
@@ -136,7 +136,7 @@ def inches(axes: Axes) -> tuple[float, float]:
 
 def _legend_columns(legend: Sequence[Artist], width: float) -> int:
     longest = max((len(str(handle.get_label())) for handle in legend), default=0)
-    return max(1, min(len(legend), int((width - 0.2) / (0.6 + 0.075 * longest))))
+    return max(1, min(len(legend), int((width - 0.2) / (0.75 + 0.075 * longest))))
 
 
 def number(value: float, _position: int | None = None) -> str:

@@ -8,22 +8,26 @@ import numpy as np
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize, to_rgb
+from matplotlib.colors import LogNorm, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from ..base.errors import InputError
 from ..run.reading import read
-from . import style
+from . import cells, style
 from .canvas import Missing, Plot, add_axes, clean, drawn, inches, number, sheet
 from .study import Study
 
 _DAYS = 4  # at most so many columns
 _GRID_ARMS = 5  # up to so many arms have a row of days each; more arms show their last day only
+_LARGER = {"^": 1.25}  # marks that look smaller than a dot of their size
+_OUTLINE: dict[str, Any] = {"path_effects": [Stroke(linewidth=1.6, foreground=style.INK), Normal()]}
 _BARS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # µm
 _FIELD = "cxcl9"
+_DEPTH = 120.0  # µm before and behind the section in which MSCs, which are rare, are shown
 
 
 class Section(NamedTuple):
@@ -48,9 +52,9 @@ def tissue(study: Study) -> Plot:
         _draw_tissue(one, section.tissue)
     _finish(axes, sections, across)
     caption = (
-        "One site is one square: bulk cells in color, empty sites white. Dots: lymphoid cells, which share "
-        "sites with bulk cells. Diamonds: MSCs. All panels show the same person and the same section; "
-        "arms share their tissue on day 0 unless one changes it before."
+        "Each square is one site with its bulk cell; empty sites are white. Dots and triangles: lymphoid "
+        f"cells, which share sites with bulk cells. {_diamonds(sections)} All panels show the same person "
+        "and the same section; arms share their tissue on day 0 unless one changes it before."
         + (f" Lesion 1 of {study.lesions}." if study.lesions > 1 else "")
     )
     return Plot("tissue", "Tissue", caption, figure)
@@ -63,16 +67,16 @@ def chemokine_map(study: Study) -> Plot:
     if _FIELD not in sections[0].tissue:
         raise Missing(f"no run recorded {_FIELD} in its snapshots")
     about = f"Middle section of the block, {who}."
-    figure, axes = _grid(sections, across, "CXCL9 in the tissue", about, right=0.95, scale=0.75)
+    figure, axes = _grid(sections, across, "CXCL9 in the tissue", about, right=0.95, scale=0.62)
     planes = [_middle(section.tissue[_FIELD]) for section in sections]
     norm = _norm(np.concatenate([plane.ravel() for plane in planes]))
     for one, section, plane in zip(axes, sections, planes, strict=True):
         extent = _extent(section.tissue[_FIELD])
         image = one.imshow(plane, cmap=style.FIELD_MAP, norm=norm, extent=extent, interpolation="none")
         one.set(xlim=_frame(section.tissue)[:2], ylim=_frame(section.tissue)[2:])
-        points = _points(section.tissue["kind"], "msc") if "kind" in section.tissue else np.empty((0, 2))
-        edge: dict[str, Any] = {"markeredgecolor": style.INK, "markeredgewidth": 0.5}
-        one.plot(*points.T, "D", color="white", markersize=3.4, **edge)
+        _draw_mscs(one, section.tissue, "#ffffff", 12.0)
+        mean = f"{number(float(f'{plane.mean():.2g}'))}"
+        one.text(0.04, 0.04, mean, transform=one.transAxes, color="white", size=8.5, **_OUTLINE)
     _finish(axes, sections, across)
     place, inch = axes[min(across, len(axes)) - 1].get_position(), 1 / figure.get_figwidth()
     beside = figure.add_axes((place.x1 + 0.1 * inch, place.y0, 0.13 * inch, place.height))
@@ -81,7 +85,10 @@ def chemokine_map(study: Study) -> Plot:
     bar.ax.yaxis.set_major_formatter(FuncFormatter(number))
     bar.set_label(f"CXCL9 ({clean(sections[0].tissue[_FIELD].attrs.get('units', ''), 16)})")
     bar.outline.set_visible(False)
-    caption = "Concentration of CXCL9, one color scale for all panels. White diamonds: MSCs in the section."
+    caption = (
+        "Concentration of CXCL9 and its mean over the section, one color scale for all panels. It is even where "
+        f"the block is smaller than the decay length of CXCL9. {_diamonds(sections)}"
+    )
     return Plot("chemokine_map", "Chemokine in the tissue", caption, figure)
 
 
@@ -178,27 +185,45 @@ def _kinds_in(tissue: xr.Dataset) -> dict[str, bool]:
         if layer in tissue:
             names, codes = _names(tissue[layer]), np.unique(_middle(tissue[layer])).tolist()
             seen |= {names[code]: dots for code in codes if code in names}
+    if len(_near(tissue, "msc")[0]):
+        seen["msc"] = False
     return {kind: dots for kind, dots in seen.items() if kind != "empty"}
 
 
 def _draw_tissue(axes: Axes, tissue: xr.Dataset) -> None:
     """Draw one section: bulk cells as an image, MSCs and lymphoid cells as marks over it."""
     names, plane = _names(tissue["kind"]), _middle(tissue["kind"])
-    colors = style.kind_colors([*names.values(), *_kinds_in(tissue)])
-    codes = np.ones((256, 3))
-    for code, name in names.items():
-        codes[code] = to_rgb(colors[name])
-    axes.imshow(codes[plane], extent=_extent(tissue["kind"]), interpolation="none")
-    site = 72 * inches(axes)[0] / plane.shape[1]
-    for kind, dots in _kinds_in(tissue).items():
-        if dots or kind == "msc":
-            points = _points(tissue["lymphoid" if dots else "kind"], kind)
-            size = min(5.5, max(1.8, 0.85 * site)) if dots else min(8.0, max(4.5, 1.2 * site))
-            axes.plot(
-                *points.T, style.MARKS.get(kind, "o"), color=colors[kind], markersize=size,
-                markeredgecolor="white" if dots else style.INK, markeredgewidth=0.35 if dots else 0.7,
-                zorder=3 if dots else 4, rasterized=len(points) > 400,
-            )  # fmt: skip
+    seen = _kinds_in(tissue)
+    colors = style.kind_colors([*names.values(), *seen])
+    width = inches(axes)[0]
+    image = cells.paint(plane, names, colors, cells.dots(width, plane.shape[1]))
+    axes.imshow(image, extent=_extent(tissue["kind"]), interpolation="none")
+    site = 72 * width / plane.shape[1]
+    for kind in (kind for kind, dots in seen.items() if dots):
+        points, mark = _points(tissue["lymphoid"], kind), style.MARKS.get(kind, "o")
+        axes.plot(
+            *points.T, mark, color=colors[kind], markersize=min(6.5, max(1.8, 0.95 * site)) * _LARGER.get(mark, 1.0),
+            markeredgecolor="white", markeredgewidth=0.6, zorder=3, rasterized=len(points) > 400,
+        )  # fmt: skip
+    _draw_mscs(axes, tissue, colors.get("msc", style.KINDS["msc"]), min(9.0, max(4.5, 1.3 * site)) ** 2)
+
+
+def _draw_mscs(axes: Axes, tissue: xr.Dataset, color: str, size: float) -> None:
+    """MSCs near the section as diamonds, paler and smaller the farther before or behind it."""
+    points, depth = _near(tissue, "msc")
+    if len(points):
+        near = 1.0 - depth / (_DEPTH + 1.0)
+        edges = [to_rgba(style.INK, alpha) for alpha in 0.3 + 0.7 * near]
+        faces = [to_rgba(color, alpha) for alpha in 0.35 + 0.65 * near]
+        axes.scatter(*points.T, s=size * (0.5 + 0.5 * near), c=faces, edgecolors=edges, marker="D",
+                     linewidths=0.8, zorder=4)  # fmt: skip
+
+
+def _diamonds(sections: list[Section]) -> str:
+    """What the diamonds are; a flat block has its cells in the section."""
+    if sections[0].tissue["kind"].shape[0] == 1:
+        return "Diamonds: MSCs."
+    return f"Diamonds: MSCs up to {_DEPTH:g} µm before or behind the section, paler with distance."
 
 
 def _kind_legend(seen: dict[str, bool]) -> list[Artist]:
@@ -242,6 +267,20 @@ def _points(array: xr.DataArray, kind: str) -> np.ndarray:
     y, x = np.nonzero(np.isin(_middle(array), codes))
     *_, ys, xs = (array[dim].values for dim in array.dims)
     return np.column_stack([xs[x], ys[y]])
+
+
+def _near(tissue: xr.Dataset, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (x, y) of the cells of a kind near the middle section, and their distance to it, in µm."""
+    if "kind" not in tissue:
+        return np.empty((0, 2)), np.empty(0)
+    array = tissue["kind"]
+    codes = [code for code, name in _names(array).items() if name == kind]
+    z, y, x = np.nonzero(np.isin(array.values, codes))
+    zs, ys, xs = (array[dim].values for dim in array.dims)
+    depth = np.abs(zs[z] - zs[len(zs) // 2])
+    order = np.argsort(-depth, kind="stable")  # the nearest on top
+    order = order[depth[order] <= _DEPTH]
+    return np.column_stack([xs[x], ys[y]])[order], depth[order]
 
 
 def _extent(array: xr.DataArray) -> tuple[float, float, float, float]:

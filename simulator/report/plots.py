@@ -38,14 +38,15 @@ _FAN_ARMS = 4  # up to here fans of several arms share a panel
 _WORDS = {  # what a panel calls a quantity; others go by the words of the run file
     "tumor_volume": "tumor volume",
     "tumor_cells": "tumor cells",
+    "killed_tumor": "tumor cells killed so far",
     "cd8": "CD8 T cells",
     "cd4": "CD4 T cells",
     "treg": "regulatory T cells",
     "nk": "NK cells",
     "msc_alive": "MSCs",
-    "cd8_density_core": "CD8 in the core",
-    "cd8_density_rim": "CD8 at the rim",
-    "nk_density": "NK",
+    "cd8_density_core": "CD8, nests",
+    "cd8_density_rim": "CD8, stroma",
+    "nk_density": "NK, all tissue",
     "cxcl9_mean": "tissue, mean",
     "cxcl9_max": "tissue, maximum",
     "plasma_cxcl9": "plasma",
@@ -91,10 +92,10 @@ def arm_words(study: Study, arm: str) -> str:
 def draw_arm(
     axes: Axes, study: Study, table: pd.DataFrame, arm: str, shade: bool, runs: bool = False
 ) -> None:
-    """Median line of an arm, its 5–95 % fan (`shade`), and each run as a thin line (`runs`)."""
+    """Median line of an arm, the fan of its runs (`shade`), and each run as a thin line (`runs`)."""
     line = style.arm_styles(study.arms, study.reference)[arm]
     mine = table[arm].dropna(how="all")
-    summary = stats.fan(mine)
+    summary = stats.fan(mine, *study.spread[1:])
     if runs and mine.shape[1] <= _FEW_RUNS:
         axes.plot(mine.index, mine.to_numpy(), color=line["color"], linewidth=0.5, alpha=0.45)
     if shade and mine.shape[1] > 1:
@@ -129,7 +130,8 @@ def tumor_volume(study: Study) -> Plot:
     figure, axes = panels(
         count,
         "Tumor volume in every arm",
-        f"Median and 5–95 % (shade) of {study.people()}; thin lines: single runs; marks at the foot: doses.",
+        f"Median and {study.spread[0]} (shade) of {study.people()}; thin lines: single runs; marks at the foot: "
+        "doses.",
         across,
         arm_legend(study, arms) + product_legend(study),
     )
@@ -147,10 +149,8 @@ def tumor_volume(study: Study) -> Plot:
     scale_y(axes, table)
     _share(axes, table, label_of(study, "tumor_volume"), across)
     ghost = f" Gray dashes repeat the median of {clean(study.reference)}." if study.reference else ""
-    caption = (
-        "Volume of the simulated lesion, live cells and debris. With few runs the shade is close to their "
-        f"range.{ghost}"
-    )
+    small = " Differences of a few percent do not show here: see the paired differences." if ghost else ""
+    caption = f"Volume of the simulated lesion, live cells and debris.{ghost}{small}"
     return Plot("tumor_volume", "Tumor volume", caption, figure)
 
 
@@ -242,7 +242,7 @@ def _courses(study: Study, names: list[str], title: str) -> Figure:
     if not tables:
         raise Missing(f"no run recorded any {' or '.join(names)}")
     many = len(study.arms) > _FAN_ARMS
-    shade = "" if many else " and 5–95 % (shade)"
+    shade = "" if many else f" and {study.spread[0]} (shade)"
     subtitle = f"Median{shade} of {study.people()}."
     figure, axes = panels(len(tables), title, subtitle, legend=arm_legend(study, study.arms))
     for i, (one, (name, table)) in enumerate(zip(axes, tables.items(), strict=True)):
@@ -258,10 +258,13 @@ def _courses(study: Study, names: list[str], title: str) -> Figure:
 
 @drawn
 def cell_counts(study: Study) -> Plot:
-    """Living cells of each kind in the block, by arm."""
-    names = ["tumor_cells", "cd8", "cd4", "treg", "nk", "msc_alive"]
-    figure = _courses(study, names, "Living cells in the block, by kind")
-    caption = "Cells alive in the simulated block. Kinds that never appear are not drawn."
+    """Living cells of each kind in the block, and how many tumor cells were killed, by arm."""
+    names = ["tumor_cells", "killed_tumor", "cd8", "cd4", "treg", "nk", "msc_alive"]
+    figure = _courses(study, names, "Cells in the block")
+    caption = (
+        "Cells alive in the simulated block, and tumor cells killed there by lymphocytes since it was seeded. A "
+        "packed block stays full: its tumor grows by the cells that it pushes out. What never appears is not drawn."
+    )
     return Plot("cell_counts", "Cell counts", caption, figure)
 
 
@@ -271,8 +274,8 @@ def immune_density(study: Study) -> Plot:
     names = ["cd8_density_core", "cd8_density_rim", "nk_density"]
     figure = _courses(study, names, "Density of CD8 T cells and NK cells")
     caption = (
-        "Cells per area of a section. Core: in tumor nests; in a nodule, deeper than 100 µm. "
-        "Rim: in stroma; in a nodule, its outer 100 µm."
+        "Cells per area of a section. In a nodule that grows freely, nests are what lies deeper than 100 µm "
+        "(core) and stroma its outer 100 µm (rim)."
     )
     return Plot("immune_density", "CD8 and NK density", caption, figure)
 

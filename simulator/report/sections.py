@@ -8,11 +8,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from ..experiment.designs import compare
+from ..experiment.words import count
 from . import words
 from .canvas import clean, number
 from .html import Html, join, table, tag
 from .stats import split_outcome
-from .study import Study, count
+from .study import Study
 
 _CHIPS = {compare.DIFFERENCE: "difference", compare.TOO_FEW_MSCS: "few"}
 _RUN_COLUMNS = ["arm", "patient", "replicate", "complete", "last_day", "expected_mscs", "h_hot", "digest"]
@@ -186,8 +187,7 @@ def _methods(study: Study) -> Html:
         "over patients (over replicates where there is one patient). A difference is called seen where p, "
         f"adjusted for the number of contrasts after Holm, is below {1 - study.level:.2g}. Where fewer than "
         f"{compare.FEW_MSCS:g} MSCs are expected per dose and block, no verdict on the therapy is given.",
-        "Fans are 5–95 % of the runs, interpolated linearly between runs; they show spread, not the "
-        "uncertainty of the median.",
+        f"Shades in figures over time show the {study.spread[0]} of the runs, not the uncertainty of their median.",
     ]
     halves = (" ".join(told[:4]), " ".join(told[4:]))
     return join(tag("p", half) for half in halves)

@@ -18,11 +18,13 @@ from ruamel.yaml.error import YAMLError
 
 from ..base.errors import InputError
 from ..experiment.plan import Plan
+from ..experiment.words import count
 from ..run.reading import Run, read
 
 RunKey = tuple[str, int, int]  # arm, patient, replicate
 
 _TEXTS = ("arm", "first", "second", "drug", "unit", "digest", "host", "file", "outcome", "verdict", "notes")
+_MANY = 10  # runs of an arm from which on 5 and 95 % are more than the outermost runs
 _ADD_UP = {"cells", "sites", "mm", "mm3", "mL"}  # units of what sums over lesions, as in the contrasts
 _DOSE_COLUMNS = ["drug", "day", "planned", "unit", "expected_mscs", "arrived"]
 
@@ -102,6 +104,13 @@ class Study:
         replicates = len({replicate for _, _, replicate in self.files})
         return f"{count(patients, 'patient')} × {count(replicates, 'replicate')}"
 
+    @property
+    def spread(self) -> tuple[str, float, float]:
+        """What a fan spans, in words and as quantiles: of few runs, all of them."""
+        runs = [arm for arm, _, _ in self.files]
+        fewest = min((runs.count(arm) for arm in self.arms), default=0)
+        return ("range", 0.0, 1.0) if fewest < _MANY else ("5–95 %", 0.05, 0.95)
+
     @cached_property
     def _doses(self) -> pd.DataFrame:
         """Doses of a typical patient: one row an arm, number and drug; amounts are medians."""
@@ -139,13 +148,14 @@ class Study:
 
     @cached_property
     def warnings(self) -> list[str]:
-        """Warnings and errors in the log of the study, each once."""
+        """Warnings and errors in the log of the study, each once, whatever numbers it names."""
         try:
             lines = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return []
         told = (re.fullmatch(r"\S+ \S+ (?:WARNING|ERROR) +(.*)", line) for line in lines)
-        return list(dict.fromkeys(found[1] for found in told if found))
+        said = [found[1] for found in told if found]
+        return list({re.sub(r"\d[\d.e+-]*", "0", line): line for line in reversed(said)}.values())[::-1]
 
     def runs_of_one_person(self) -> list[tuple[str, Path]]:
         """Run files of the first patient and replicate that most arms share: (arm, path)."""
@@ -228,7 +238,3 @@ def _recorded(run: Run) -> tuple[pd.DataFrame, dict[str, Quantity]]:
             together = np.sum if unit in _ADD_UP else np.mean
             columns[str(name)] = together([part[name].values for part in parts], axis=0)
     return pd.DataFrame(columns, index=lesions[0]["day"].values), quantities
-
-
-def count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -32,7 +32,7 @@ MARKS = {"msc": "D", "nk": "^", "treg": "s"}  # in a section; all other cells dr
 
 KIND_WORDS = {
     "tumor": "tumor cells",
-    "msc": "MSC",
+    "msc": "MSCs",
     "cd8": "CD8 T cells",
     "cd4": "CD4 T cells",
     "treg": "Treg",

@@ -24,8 +24,12 @@ class LesionRun:
         self.index = index
         self.lesion: Lesion = model.lesions[index]
         self.block = Block(self.lesion, model.step, make_dice(*key, index), model.drugs)
-        self.volume = RelativeVolume(self.lesion.cells, self.count("tumor"),
-                                     self.count("debris") + self.count("necrosis"), model.step.tissue)  # fmt: skip
+        self.volume = RelativeVolume(
+            self.lesion.cells,
+            self.count("tumor"),
+            self.count("debris") + self.count("necrosis"),
+            model.step.tissue,
+        )
         self.start_ml = lesion_volume_ml(model, index)
         self.placed = np.zeros(0, np.int64)  # infused cells placed in the block, per dose of cells
         self.expected = np.zeros(0)  # and how many their flux brings on average
@@ -60,15 +64,15 @@ class LesionRun:
 
     def _inputs(self, host: Host) -> Inputs:
         """The body's offer: drugs, plasma, blood, and the infused cells on their way."""
-        doses = [i for i, dose in enumerate(host.doses) if isinstance(host.drugs[dose.drug], CellProduct)]
+        products = product_doses(host)
         inflow = None
-        if doses:
-            products = [host.drugs[host.doses[i].drug] for i in doses]
+        if products:
+            doses = list(products)
             inflow = Inflow(
                 per_ml=host.arrivals[doses],
                 number=np.array([host.doses[i].number for i in doses], np.int64),
-                cell=tuple(product.cell for product in products),
-                traits=tuple(product.traits for product in products),
+                cell=tuple(product.cell for product in products.values()),
+                traits=tuple(product.traits for product in products.values()),
             )
         return Inputs(host.occupancy, host.plasma, host.blood, inflow)
 
@@ -97,7 +101,9 @@ class LesionRun:
 
     def secretion(self) -> dict[str, float]:
         """What a mL of the block's tissue makes of each field on average [field unit / h]."""
-        return {name: float(rate) for name, rate in zip(self.block.names.fields, self.block.secreted)}
+        return {
+            name: float(rate) for name, rate in zip(self.block.names.fields, self.block.secreted, strict=True)
+        }
 
     @property
     def h_hot(self) -> float:
@@ -118,7 +124,11 @@ class LesionRun:
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Everything that continues this lesion to the same bits."""
         arrays = self.block.to_arrays() | self.volume.to_arrays()
-        return arrays | {"placed": self.placed, "expected": self.expected, "start_ml": np.array(self.start_ml)}
+        return arrays | {
+            "placed": self.placed,
+            "expected": self.expected,
+            "start_ml": np.array(self.start_ml),
+        }
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what `to_arrays` kept."""
@@ -128,6 +138,12 @@ class LesionRun:
         self.expected = np.asarray(arrays.pop("expected"))
         self.start_ml = float(arrays.pop("start_ml"))
         self.block.restore(arrays)
+
+
+def product_doses(host: Host) -> dict[int, CellProduct]:
+    """The doses of living cells, by their place among all doses."""
+    drugs = [host.drugs[dose.drug] for dose in host.doses]
+    return {i: drug for i, drug in enumerate(drugs) if isinstance(drug, CellProduct)}
 
 
 def recruitment(lesion: Lesion) -> tuple[float, float] | None:

@@ -27,7 +27,7 @@ class View:
         self.state = lesion.block.state
         agents = int(self.state.count[AGENTS])
         self.agents = self.state.agents[:agents]
-        self.kind, self.site = self.agents.kind, self.agents.site
+        self.kind, self.site = self.agents["kind"], self.agents["site"]
         self.bulk_counts = np.bincount(self.state.bulk, minlength=len(self.block.names.kinds))
         self.agent_counts = np.bincount(self.kind, minlength=len(self.block.names.kinds))
         self._core: np.ndarray | None = None
@@ -61,7 +61,7 @@ class View:
 
     def engaged(self, kind: str) -> int:
         """Cells of a kind arrested on a target."""
-        return int(np.count_nonzero((self.kind == self.block.kind(kind)) & (self.agents.target >= 0)))
+        return int(np.count_nonzero((self.kind == self.block.kind(kind)) & (self.agents["target"] >= 0)))
 
     @property
     def core(self) -> np.ndarray:
@@ -128,38 +128,105 @@ def _formulas() -> list[Formula]:
     rows = [
         entry("tumor_cells", "cells", "living tumor cells in the block", lambda v: v.count("tumor")),
         entry("tumor_volume", "mm3", "volume of the lesion, live and debris", lambda v: v.lesion.volume_mm3),
-        entry("relative_volume", "1", "volume of the lesion relative to day 0", lambda v: v.lesion.volume.relative),
-        entry("tumor_diameter", "mm", "diameter of a sphere of the lesion's volume", lambda v: v.lesion.diameter_mm),
-        entry("tumor_exported", "cells", "tumor cells pushed out of the block", lambda v: v.ledger("tumor", EXPORTED)),
-        entry("births_tumor", "cells", "tumor cells born, exported daughters included",
-              lambda v: v.ledger("tumor", BORN)),
-        entry("deaths_tumor", "cells", "tumor cells dead of any cause", lambda v: v.ledger("tumor", *_DEATHS)),
+        entry(
+            "relative_volume",
+            "1",
+            "volume of the lesion relative to day 0",
+            lambda v: v.lesion.volume.relative,
+        ),
+        entry(
+            "tumor_diameter",
+            "mm",
+            "diameter of a sphere of the lesion's volume",
+            lambda v: v.lesion.diameter_mm,
+        ),
+        entry(
+            "tumor_exported",
+            "cells",
+            "tumor cells pushed out of the block",
+            lambda v: v.ledger("tumor", EXPORTED),
+        ),
+        entry(
+            "births_tumor",
+            "cells",
+            "tumor cells born, exported daughters included",
+            lambda v: v.ledger("tumor", BORN),
+        ),
+        entry(
+            "deaths_tumor", "cells", "tumor cells dead of any cause", lambda v: v.ledger("tumor", *_DEATHS)
+        ),
         entry("killed_tumor", "cells", "tumor cells killed by hits", lambda v: v.ledger("tumor", KILLED)),
-        entry("necrosed_tumor", "cells", "tumor cells dead of want of oxygen", lambda v: v.ledger("tumor", NECROSED)),
-        entry("debris", "sites", "sites of dead cells not yet cleared", lambda v: v.count("debris") + v.count("necrosis")),
+        entry(
+            "necrosed_tumor",
+            "cells",
+            "tumor cells dead of want of oxygen",
+            lambda v: v.ledger("tumor", NECROSED),
+        ),
+        entry(
+            "debris",
+            "sites",
+            "sites of dead cells not yet cleared",
+            lambda v: v.count("debris") + v.count("necrosis"),
+        ),
         entry("pdl1_tumor", "1", "mean PD-L1 of living tumor cells", lambda v: v.trait_mean("pdl1")),
         entry("mhc1_tumor", "1", "mean MHC-I of living tumor cells", lambda v: v.trait_mean("mhc1")),
-        entry("cd8_reactive", "cells", "CD8 cells specific for the tumor", lambda v: v.with_trait("cd8", "reactive")),
+        entry(
+            "cd8_reactive",
+            "cells",
+            "CD8 cells specific for the tumor",
+            lambda v: v.with_trait("cd8", "reactive"),
+        ),
         entry("cd8_exhausted", "cells", "exhausted CD8 cells", lambda v: v.with_trait("cd8", "exhausted")),
         entry("cd8_engaged", "cells", "CD8 cells arrested on a target", lambda v: v.engaged("cd8")),
         entry("nk_engaged", "cells", "NK cells arrested on a target", lambda v: v.engaged("nk")),
-        entry("cd8_density_core", "cells/mm2", "CD8 cells in nests (a nodule: deeper than 100 µm), per area of section",
-              lambda v: v.density("cd8", v.core)),
-        entry("cd8_density_rim", "cells/mm2", "CD8 cells in stroma (a nodule: its outer 100 µm), per area of section",
-              lambda v: v.density("cd8", v.rim)),
-        entry("nk_density_core", "cells/mm2", "NK cells in nests, per area of section", lambda v: v.density("nk", v.core)),
-        entry("nk_density_rim", "cells/mm2", "NK cells in stroma, per area of section", lambda v: v.density("nk", v.rim)),
+        entry(
+            "cd8_density_core",
+            "cells/mm2",
+            "CD8 cells in nests (a nodule: deeper than 100 µm), per area of section",
+            lambda v: v.density("cd8", v.core),
+        ),
+        entry(
+            "cd8_density_rim",
+            "cells/mm2",
+            "CD8 cells in stroma (a nodule: its outer 100 µm), per area of section",
+            lambda v: v.density("cd8", v.rim),
+        ),
+        entry(
+            "nk_density_core",
+            "cells/mm2",
+            "NK cells in nests, per area of section",
+            lambda v: v.density("nk", v.core),
+        ),
+        entry(
+            "nk_density_rim",
+            "cells/mm2",
+            "NK cells in stroma, per area of section",
+            lambda v: v.density("nk", v.rim),
+        ),
         entry("nk_density", "cells/mm2", "NK cells, per area of section", lambda v: v.density("nk", None)),
         entry("kills_cd8", "cells", "cells killed by CD8 cells", lambda v: v.kills("cd8")),
         entry("kills_nk", "cells", "cells killed by NK cells", lambda v: v.kills("nk")),
         entry("msc_alive", "cells", "living MSCs in the block", lambda v: v.count("msc")),
         entry("msc_arrived", "cells", "MSCs that arrived in the block so far", lambda v: v.lesion.arrived),
-        entry("turned_away", "cells", "cells that found no room at their vessel", lambda v: int(v.state.count[TURNED_AWAY])),
-        entry("h_hot", "1", "bulk CXCR3 occupancy by MSC-made CXCL9: n·s / (k·K_rec)", lambda v: v.lesion.h_hot),
-    ]  # fmt: skip
+        entry(
+            "turned_away",
+            "cells",
+            "cells that found no room at their vessel",
+            lambda v: int(v.state.count[TURNED_AWAY]),
+        ),
+        entry(
+            "h_hot", "1", "bulk CXCR3 occupancy by MSC-made CXCL9: n·s / (k·K_rec)", lambda v: v.lesion.h_hot
+        ),
+    ]
     for kind in ("cd8", "cd4", "treg", "nk"):
-        rows.append(entry(kind, "cells", f"{kind.upper() if kind != 'treg' else 'regulatory T'} cells in the block",
-                          lambda v, kind=kind: v.count(kind)))  # fmt: skip
+        rows.append(
+            entry(
+                kind,
+                "cells",
+                f"{kind.upper() if kind != 'treg' else 'regulatory T'} cells in the block",
+                lambda v, kind=kind: v.count(kind),
+            )
+        )
     return rows
 
 
@@ -191,5 +258,8 @@ def ledger_gap(lesion: LesionRun) -> dict[str, int]:
     """Cells that the ledger misses, by kind: seeded + born + admitted + formed − gone − present; 0 by law."""
     view = View(lesion)
     signs = np.array([1 if LEDGER.index(name) < EXPORTED else -1 for name in LEDGER])
-    return {kind: int(view.state.ledger[code] @ signs) - view.count(kind)
-            for code, kind in enumerate(view.block.names.kinds) if code > 0}  # fmt: skip
+    return {
+        kind: int(view.state.ledger[code] @ signs) - view.count(kind)
+        for code, kind in enumerate(view.block.names.kinds)
+        if code > 0
+    }

@@ -9,9 +9,8 @@ from .. import __version__
 from ..base.schedule import Schedule
 from ..config import provenance
 from ..config.load import Experiment
-from ..config.schema import CellProduct
 from ..tissue.state import AGENTS, EXPORTED, LEDGER
-from .lesion import LesionRun
+from .lesion import LesionRun, product_doses
 from .observables import OBSERVABLES, field_observables, observe
 from .storage import Column, LesionLayout, RunWriter, Snapshot
 
@@ -33,7 +32,7 @@ EVENTS = [
     Column("cause", "1", "what they died of", "S32"),
     Column("killer", "1", "kind that killed them", "S32"),
     Column("cells", "cells", "how many, since the seeding", "i8"),
-]  # fmt: skip
+]
 
 
 def record_steps(schedule: Schedule, duration: float, dt: float) -> list[int]:
@@ -82,7 +81,9 @@ class RunRecorder:
         """Write what is due at the simulation's present step; called before the doses of that time."""
         step = simulation.steps - simulation.zero
         if step in self.series:
-            self.writer.write_record([observe(lesion) for lesion in simulation.lesions], simulation.host.series())
+            self.writer.write_record(
+                [observe(lesion) for lesion in simulation.lesions], simulation.host.series()
+            )
         if step in self.snapshots:
             self.writer.write_snapshot(
                 [site_arrays(lesion) for lesion in simulation.lesions],
@@ -95,21 +96,29 @@ def lesion_layout(lesion: LesionRun) -> LesionLayout:
     block = lesion.block
     kinds = {name: code for code, name in enumerate(block.names.kinds)}
     series = [Column(*entry) for entry in OBSERVABLES.values()]
-    units = {name: lesion.lesion.fields[name].unit for name in block.names.fields}
+    units: dict[str, str] = {name: lesion.lesion.fields[name].unit for name in block.names.fields}
     series += [Column(*entry) for entry in field_observables(units).values()]
-    snapshots = [Snapshot("kind", "1", "bulk cell at the site", "u1", flags=kinds),
-                 Snapshot("lymphoid", "1", "lymphoid cell at the site", "u1", flags=kinds)]  # fmt: skip
-    snapshots += [Snapshot(name, "1", f"{name} of the tumor cell at the site", "f4") for name in site_traits(lesion)]
+    snapshots = [
+        Snapshot("kind", "1", "bulk cell at the site", "u1", flags=kinds),
+        Snapshot("lymphoid", "1", "lymphoid cell at the site", "u1", flags=kinds),
+    ]
+    snapshots += [
+        Snapshot(name, "1", f"{name} of the tumor cell at the site", "f4") for name in site_traits(lesion)
+    ]
     for f, name in enumerate(block.names.fields):
         grid = (int(block.fields.gz[f]), int(block.fields.gy[f]), int(block.fields.gx[f]))
         snapshots.append(Snapshot(name, units[name], f"concentration of {name}", "f4", grid))
-    agents = [Column("id", "1", "birth step · 2³³ + layer · 2³² + birth site", "i8"),
-              Column("kind", "1", "kind of the cell", "u1", kinds),
-              *(Column(f"position_{axis}", "um", f"position along {axis}", "f4") for axis in "zyx"),
-              Column("dose_id", "1", "number of the dose it came with, 0 for none", "i4"),
-              Column("engaged", "1", "1: arrested on a target", "u1")]  # fmt: skip
-    agents += [Column(f"trait_{name}", "1", f"trait {name}; nan where the kind has none", "f4")
-               for name in agent_traits(lesion)]  # fmt: skip
+    agents = [
+        Column("id", "1", "birth step · 2³³ + layer · 2³² + birth site", "i8"),
+        Column("kind", "1", "kind of the cell", "u1", kinds),
+        *(Column(f"position_{axis}", "um", f"position along {axis}", "f4") for axis in "zyx"),
+        Column("dose_id", "1", "number of the dose it came with, 0 for none", "i4"),
+        Column("engaged", "1", "1: arrested on a target", "u1"),
+    ]
+    agents += [
+        Column(f"trait_{name}", "1", f"trait {name}; nan where the kind has none", "f4")
+        for name in agent_traits(lesion)
+    ]
     return LesionLayout(lesion.lesion.block.shape, lesion.lesion.block.site, series, snapshots, agents)
 
 
@@ -122,8 +131,14 @@ def site_traits(lesion: LesionRun) -> list[str]:
 def agent_traits(lesion: LesionRun) -> list[str]:
     """Traits of any kind of the agent list, sorted."""
     block = lesion.block
-    return sorted({trait for code, kind in enumerate(block.names.kinds) if code and block.tables.kinds[code].tracked
-                   for trait in lesion.lesion.cells[kind].traits})  # fmt: skip
+    return sorted(
+        {
+            trait
+            for code, kind in enumerate(block.names.kinds)
+            if code and block.tables.kinds[code].tracked
+            for trait in lesion.lesion.cells[kind].traits
+        }
+    )
 
 
 def site_arrays(lesion: LesionRun) -> dict[str, np.ndarray]:
@@ -149,11 +164,15 @@ def agent_table(lesion: LesionRun) -> dict[str, np.ndarray]:
     agents = int(state.count[AGENTS])
     order = np.argsort(state.agents.id[:agents], kind="stable")
     cells = state.agents[:agents][order]
-    kind, site = cells.kind, cells.site
+    kind, site = cells["kind"], cells["site"]
     positions = np.unravel_index(site, lesion.lesion.block.shape)
-    table = {"id": cells.id, "kind": kind, "dose_id": cells.dose,
-             "engaged": (cells.target >= 0).astype(np.uint8)}  # fmt: skip
-    for axis, index in zip("zyx", positions):
+    table = {
+        "id": cells["id"],
+        "kind": kind,
+        "dose_id": cells["dose"],
+        "engaged": (cells["target"] >= 0).astype(np.uint8),
+    }
+    for axis, index in zip("zyx", positions, strict=True):
         table[f"position_{axis}"] = ((index + 0.5) * lesion.lesion.block.site).astype(np.float32)
     for name in agent_traits(lesion):
         columns = block.tables.column[kind, block.names.traits.index(name)]
@@ -167,24 +186,49 @@ def events(simulation) -> dict[str, list]:
     rows: list[dict] = []
     for lesion in simulation.lesions:
         rows += _dose_rows(simulation, lesion) + _death_rows(simulation, lesion)
-    blank = {"type": 0, "day": 0.0, "lesion": 0, "number": 0, "drug": b"", "unit": b"", "planned": 0.0, "given": 0.0,
-             "duration": 0.0, "expected_mscs": 0.0, "arrived": 0, "kind": b"", "cause": b"", "killer": b"", "cells": 0}  # fmt: skip
+    blank = {
+        "type": 0,
+        "day": 0.0,
+        "lesion": 0,
+        "number": 0,
+        "drug": b"",
+        "unit": b"",
+        "planned": 0.0,
+        "given": 0.0,
+        "duration": 0.0,
+        "expected_mscs": 0.0,
+        "arrived": 0,
+        "kind": b"",
+        "cause": b"",
+        "killer": b"",
+        "cells": 0,
+    }
     return {name: [row.get(name, value) for row in rows] for name, value in blank.items()}
 
 
 def _dose_rows(simulation, lesion: LesionRun) -> list[dict]:
     host = simulation.host
-    cells = [i for i, dose in enumerate(host.doses) if isinstance(host.drugs[dose.drug], CellProduct)]
-    place = {dose: n for n, dose in enumerate(cells)}
+    place = {dose: n for n, dose in enumerate(product_doses(host))}
     rows = []
     for i, dose in enumerate(host.dose_table()):
         n = place.get(i)
         arrived = int(lesion.placed[n]) if n is not None and n < len(lesion.placed) else 0
         expected = float(lesion.expected[n]) if n is not None and n < len(lesion.expected) else 0.0
-        rows.append({"type": _EVENT_TYPES["dose"], "day": dose["time_h"] / 24.0, "lesion": lesion.index,
-                     "number": dose["number"], "drug": dose["drug"].encode(), "unit": dose["unit"].encode(),
-                     "planned": dose["planned"], "given": dose["given"], "duration": dose["duration_h"],
-                     "expected_mscs": expected, "arrived": arrived})  # fmt: skip
+        rows.append(
+            {
+                "type": _EVENT_TYPES["dose"],
+                "day": dose["time_h"] / 24.0,
+                "lesion": lesion.index,
+                "number": dose["number"],
+                "drug": dose["drug"].encode(),
+                "unit": dose["unit"].encode(),
+                "planned": dose["planned"],
+                "given": dose["given"],
+                "duration": dose["duration_h"],
+                "expected_mscs": expected,
+                "arrived": arrived,
+            }
+        )
     return rows
 
 
@@ -195,10 +239,23 @@ def _death_rows(simulation, lesion: LesionRun) -> list[dict]:
     for code, kind in enumerate(block.names.kinds):
         for entry in range(EXPORTED + 1, len(LEDGER)):
             if LEDGER[entry] != "killed" and state.ledger[code, entry] > 0:
-                rows.append(base | {"kind": kind.encode(), "cause": LEDGER[entry].encode(),
-                                    "cells": int(state.ledger[code, entry])})  # fmt: skip
+                rows.append(
+                    base
+                    | {
+                        "kind": kind.encode(),
+                        "cause": LEDGER[entry].encode(),
+                        "cells": int(state.ledger[code, entry]),
+                    }
+                )
         for killer, name in enumerate(block.names.kinds):
             if state.kills[killer, code] > 0:
-                rows.append(base | {"kind": kind.encode(), "cause": b"killed", "killer": name.encode(),
-                                    "cells": int(state.kills[killer, code])})  # fmt: skip
+                rows.append(
+                    base
+                    | {
+                        "kind": kind.encode(),
+                        "cause": b"killed",
+                        "killer": name.encode(),
+                        "cells": int(state.kills[killer, code]),
+                    }
+                )
     return rows

@@ -39,7 +39,9 @@ class Simulation:
 
     def _host(self, doses: tuple[Dose, ...]) -> Host:
         fields = {name: field for lesion in self.model.lesions for name, field in lesion.fields.items()}
-        return Host(self.model.body, self.model.drugs, fields, doses, [lesion.start_ml for lesion in self.lesions])
+        return Host(
+            self.model.body, self.model.drugs, fields, doses, [lesion.start_ml for lesion in self.lesions]
+        )
 
     @property
     def hours(self) -> float:
@@ -91,9 +93,15 @@ class Simulation:
 
     def _layout(self) -> list[dict]:
         """What a stored state and a model must have in common, lesion by lesion."""
-        return [{"shape": list(lesion.lesion.block.shape), "kinds": list(lesion.block.names.kinds[1:]),
-                 "traits": list(lesion.block.names.traits), "fields": list(lesion.block.names.fields)}
-                for lesion in self.lesions]  # fmt: skip
+        return [
+            {
+                "shape": list(lesion.lesion.block.shape),
+                "kinds": list(lesion.block.names.kinds[1:]),
+                "traits": list(lesion.block.names.traits),
+                "fields": list(lesion.block.names.fields),
+            }
+            for lesion in self.lesions
+        ]
 
     def restore(self, path: Path, any_patient: bool = False) -> None:
         """Continue from what `save` wrote for the same model, key and doses.
@@ -103,10 +111,14 @@ class Simulation:
         """
         arrays, meta = checkpoint.load(path)
         if meta["layout"] != self._layout():
-            raise InputError(f"{path} holds a tissue of another kind than this experiment grows",
-                             f"There: {meta['layout']}; here: {self._layout()}.")  # fmt: skip
+            raise InputError(
+                f"{path} holds a tissue of another kind than this experiment grows",
+                f"There: {meta['layout']}; here: {self._layout()}.",
+            )
         if not any_patient and tuple(meta["key"]) != self.key:
-            raise InputError(f"{path} belongs to another seed, patient or replicate: {meta['key']}, not {self.key}")
+            raise InputError(
+                f"{path} belongs to another seed, patient or replicate: {meta['key']}, not {self.key}"
+            )
         self.steps, self.zero = meta["steps"], meta["zero"]
         self.host.restore(_part(arrays, "host/"))
         for lesion in self.lesions:
@@ -120,8 +132,15 @@ def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 # --- what a plan calls -----------------------------------------------------------------------------
 
 
-def grow(experiment: Experiment, arm: str | None, patient: int, replicate: int, out: Path, threads: int = 1,
-         report: Report = None) -> None:  # fmt: skip
+def grow(
+    experiment: Experiment,
+    arm: str | None,
+    patient: int,
+    replicate: int,
+    out: Path,
+    threads: int = 1,
+    report: Report = None,
+) -> None:
     """Seed a patient's tissue and run its burn-in; writes a checkpoint at `out`, whole or not at all."""
     thread_pool.set_threads(threads)
     simulation = Simulation(experiment.model(arm, patient, "burn_in"), (experiment.seed, patient, replicate))
@@ -141,14 +160,23 @@ def grow(experiment: Experiment, arm: str | None, patient: int, replicate: int, 
     else:
         if burn_in.tumor_cells is not None and simulation.tumor_cells < burn_in.tumor_cells:
             raise SimulatorError(
-                f"patient {patient}, replicate {replicate}: after {longest * simulation.dt / 24:g} d of burn-in the "
-                f"tumor has {simulation.tumor_cells} cells, not the {burn_in.tumor_cells} asked for")  # fmt: skip
+                f"patient {patient}, replicate {replicate}: "
+                f"after {longest * simulation.dt / 24:g} d of burn-in the tumor has {simulation.tumor_cells} cells, not the {burn_in.tumor_cells} asked for"
+            )
     simulation.zero = simulation.steps
     simulation.save(out)
 
 
-def treat(experiment: Experiment, arm: str, patient: int, replicate: int, start: Path, out: Path, threads: int = 1,
-          report: Report = None) -> None:  # fmt: skip
+def treat(
+    experiment: Experiment,
+    arm: str,
+    patient: int,
+    replicate: int,
+    start: Path,
+    out: Path,
+    threads: int = 1,
+    report: Report = None,
+) -> None:
     """Branch an arm from a grown burn-in at `start` and run it; the run file at `out` is whole or absent."""
     thread_pool.set_threads(threads)
     simulation = branch(experiment, arm, patient, replicate, start)
@@ -176,5 +204,10 @@ def branch(experiment: Experiment, arm: str, patient: int, replicate: int, start
 def doses_of(experiment: Experiment, arm: str) -> regimen.Regimen:
     """The doses of an arm.  Raises InputError with the place in the file."""
     drugs = experiment.model(arm, 1, "treatment").drugs
-    return regimen.parse(experiment.arms[arm].doses, drugs, experiment.duration,
-                         experiment.locate_doses(arm), experiment.path.parent)  # fmt: skip
+    return regimen.parse(
+        experiment.arms[arm].doses,
+        drugs,
+        experiment.duration,
+        experiment.locate_doses(arm),
+        experiment.path.parent,
+    )

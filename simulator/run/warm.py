@@ -9,9 +9,8 @@ import numpy as np
 
 from ..base.kernel import CACHE_DIR, is_compiled
 from ..base.rng import make_dice
-from ..config.schema import Behavior, Block, Cell, FieldModel, Lesion, Step, Tissue
-from ..tissue.step import Block as TissueBlock
-from ..tissue.step import Inflow, Inputs
+from ..config.schema import Lesion, Step
+from ..tissue.step import Block as TissueBlock, Inflow, Inputs
 
 
 def warm(say: Callable[[str], None] | None = None) -> float:
@@ -25,7 +24,9 @@ def warm(say: Callable[[str], None] | None = None) -> float:
     if is_compiled() and not any(CACHE_DIR.rglob("*.nbc")):
         if say is not None:
             say("Compiling the kernels, once for this installation: up to a minute ...")
-        helper = subprocess.Popen([sys.executable, "-c", "from simulator.run.warm import warm_fields; warm_fields()"])
+        helper = subprocess.Popen(
+            [sys.executable, "-c", "from simulator.run.warm import warm_fields; warm_fields()"]
+        )
     for mode in ("tissue", "nodule"):
         block = _block(mode)
         block.read(Inputs())
@@ -58,22 +59,41 @@ def _inflow() -> Inflow:
 def _lesion(mode: str, shape: tuple[int, int, int]) -> Lesion:
     """A tiny lesion in which every phase of a step finds something to do."""
     often = {"base": 0.5}
-    tumor = Cell(layer="bulk", traits={"mhc1": 1.0}, behaviors={
-        "divide": Behavior(**often), "die": Behavior(leaves="debris", **often),
-        "take_up o2": Behavior(**often), "express mhc1": Behavior(base=1.0, rise="1 /d", fall="1 /d")})  # fmt: skip
-    effector = Cell(layer="lymphoid", traits={"left": 9.0}, behaviors={
-        "migrate": Behavior(base=10.0, toward="o2", bias=0.4, half_max=1.0), "admit": Behavior(base=1e4),
-        "kill": Behavior(base=2.0, targets="tumor", on=("mhc1",), hits=2, repair="50 min", arrest="30 min"),
-        "divide": Behavior(uses="left", **often), "die": Behavior(**often)})  # fmt: skip
-    cells = {
-        "tumor": tumor, "cd8": effector, "debris": Cell(layer="bulk", behaviors={"clear": Behavior(**often)}),
-        "msc": Cell(layer="bulk", tracked=True, behaviors={"die": Behavior(**often), "secrete o2": Behavior(**often)}),
-        "vessel": Cell(layer="bulk", compartment="stroma", behaviors={"exchange o2": Behavior(base=9.0, level=38.0)}),
-        "stroma": Cell(layer="bulk", compartment="stroma"),
-    }  # fmt: skip
-    return Lesion(
-        block=Block(mode=mode, shape=shape, cells=20 if mode == "nodule" else None),
-        tissue=Tissue(infiltrate={"cd8": {"nest": "500 cells/mm2", "stroma": "500 cells/mm2"}}),
-        cells=cells,
-        fields={"o2": FieldModel(unit="mmHg", diffusion="1e5 um2/min", decay="0.1 /min", start=20.0)},
+    wall = {"layer": "bulk", "compartment": "stroma"}
+    tumor = {
+        "divide": often,
+        "die": often | {"leaves": "debris"},
+        "take_up o2": often,
+        "express mhc1": {"base": 1.0, "rise": "1 /d", "fall": "1 /d"},
+    }
+    effector = {
+        "migrate": {"base": 10.0, "toward": "o2", "bias": 0.4, "half_max": 1.0},
+        "admit": {"base": 1e4},
+        "kill": {
+            "base": 2.0,
+            "targets": "tumor",
+            "on": ["mhc1"],
+            "hits": 2,
+            "repair": "50 min",
+            "arrest": "30 min",
+        },
+        "divide": often | {"uses": "left"},
+        "die": often,
+    }
+    return Lesion.model_validate(
+        {
+            "block": {"mode": mode, "shape": shape, "cells": 20 if mode == "nodule" else None},
+            "tissue": {"infiltrate": {"cd8": {"nest": "500 cells/mm2", "stroma": "500 cells/mm2"}}},
+            "cells": {
+                "tumor": {"layer": "bulk", "traits": {"mhc1": 1.0}, "behaviors": tumor},
+                "cd8": {"layer": "lymphoid", "traits": {"left": 9.0}, "behaviors": effector},
+                "debris": {"layer": "bulk", "behaviors": {"clear": often}},
+                "msc": {"layer": "bulk", "tracked": True, "behaviors": {"die": often, "secrete o2": often}},
+                "vessel": wall | {"behaviors": {"exchange o2": {"base": 9.0, "level": 38.0}}},
+                "stroma": wall,
+            },
+            "fields": {
+                "o2": {"unit": "mmHg", "diffusion": "1e5 um2/min", "decay": "0.1 /min", "start": 20.0}
+            },
+        }
     )

@@ -23,7 +23,9 @@ _PLACE = STREAM["place"]
 
 
 @kernel
-def draw_admissions(tables, lattice, fields, unblocked, plasma, blood, dice, step, dt, volume, vessels, serves, counts):
+def draw_admissions(
+    tables, lattice, fields, unblocked, plasma, blood, dice, step, dt, volume, vessels, serves, counts
+):
     """How many cells of each kind enter at each vessel this step; i8[vessels, K] into `counts`.
 
     volume : mm³ of tumor a vessel serves; serves : u1[vessels], 1 where the vessel stands in tumor;
@@ -77,7 +79,22 @@ def draw_arrivals(dice, step, mean, vessels, serves, counts):
 
 
 @kernel
-def arrive(state, tables, spreads, lattice, near, displaced, dice, step, vessels, counts, share, kind_of, number, preset):
+def arrive(
+    state,
+    tables,
+    spreads,
+    lattice,
+    near,
+    displaced,
+    dice,
+    step,
+    vessels,
+    counts,
+    share,
+    kind_of,
+    number,
+    preset,
+):
     """Put arriving cells on free bulk sites near their vessels, else in place of the nearest tumor cell.
 
     share : f8[D], cumulative share of each dose in this step's arrivals; kind_of, number : i8[D], the kind

@@ -205,6 +205,10 @@ def release(state, tables, dice, step, part, dt):
         kind = state.agents[slot].kind
         gone = not _is_target(state, goal, tables.kinds[kind].kill_target)
         leaving = 1.0 - math.exp(-tables.kinds[kind].kill_release * dt)
-        if gone or state.agents[slot].killer == 0 or uniform(dice, _RELEASE, step, part, state.agents[slot].site) < leaving:
+        if (
+            gone
+            or state.agents[slot].killer == 0
+            or uniform(dice, _RELEASE, step, part, state.agents[slot].site) < leaving
+        ):
             state.agents[slot].target = -1
             state.agents[slot].hit = 0.0

@@ -44,7 +44,9 @@ def propose_hops(state, tables, lattice, fields, dice, step, part, start, stop):
         goal = neighbor(lattice, site, z, y, x, direction)
         if goal < 0 or state.lymphoid[goal] >= 0:
             continue
-        enters_nest = tables.kinds[state.bulk[site]].stroma == 1 and tables.kinds[state.bulk[goal]].stroma == 0
+        enters_nest = (
+            tables.kinds[state.bulk[site]].stroma == 1 and tables.kinds[state.bulk[goal]].stroma == 0
+        )
         if enters_nest and u >= tables.kinds[kind].barrier:
             continue
         state.agents[slot].proposal = goal

@@ -20,7 +20,10 @@ _CLOCK = STREAM["clock"]
 
 @kernel
 def relaxation(tables, dt):
-    """Share of its distance to the level that each expressed trait keeps over dt hours: f8[E, 2], rising, falling."""
+    """Share of its distance to the level that each expressed trait keeps over dt hours; f8[E, 2].
+
+    Column 0 where it rises, 1 where it falls.
+    """
     kept = np.empty((len(tables.expressed), 2))
     for e in range(len(tables.expressed)):
         kept[e, 0] = math.exp(-tables.expressed[e].rise * dt)
@@ -69,7 +72,9 @@ def ring(tables, kind, x, unblocked, plasma, u, v, dt):
 
 
 @kernel
-def respond_bulk(state, sensed, tables, lattice, fields, used, unblocked, plasma, dice, step, dt, start, stop):
+def respond_bulk(
+    state, sensed, tables, lattice, fields, used, unblocked, plasma, dice, step, dt, start, stop
+):
     """Untracked bulk cells in rows [start, stop) of the lattice: traits relax, clocks ring.
 
     `sensed` is the state whose traits neighbors see: the same arrays, or a copy made before.  used : i8, the
@@ -109,7 +114,9 @@ def respond_bulk(state, sensed, tables, lattice, fields, used, unblocked, plasma
 
 
 @kernel
-def respond_agents(state, tables, lattice, fields, unblocked, plasma, dice, step, dt, dt_motility, start, stop):
+def respond_agents(
+    state, tables, lattice, fields, unblocked, plasma, dice, step, dt, dt_motility, start, stop
+):
     """Cells of the agent list in slots [start, stop): rates of this step, next traits, clocks."""
     x = np.zeros(max(1, len(tables.senses)))
     sub_steps = dt / dt_motility
@@ -127,7 +134,9 @@ def respond_agents(state, tables, lattice, fields, unblocked, plasma, dice, step
             state.next_trait[slot, column] = relax(float(state.trait[slot, column]), level, kept, e)
         part = 1 + int(tables.kinds[kind].lymphoid)
         u, v = uniforms(dice, _CLOCK, step, part, state.agents[slot].site)
-        state.agents[slot].clock = ring(tables, kind, x, unblocked, plasma, u, v, dt) if u < bounds[kind] else -1
+        state.agents[slot].clock = (
+            ring(tables, kind, x, unblocked, plasma, u, v, dt) if u < bounds[kind] else -1
+        )
 
 
 @kernel

@@ -35,7 +35,7 @@ def random_map(dice, stream: str, part: int, sites: int) -> np.ndarray:
 
 
 def seed_block(state: State, lesion: Lesion, lattice: Lattice, tables: Tables, names: Names, dice) -> State:
-    """Fill an empty state: stroma, vessels, tumor and debris, infiltrate.  Returns the state (it may grow)."""
+    """Fill an empty state: stroma, vessels, tumor, debris, infiltrate.  Returns the state (it may grow)."""
     tissue = lesion.tissue
     kinds = {name: code for code, name in enumerate(names.kinds)}
     order = septa_order(lattice, tissue.nest_width / lesion.block.site, dice)
@@ -85,10 +85,14 @@ def _fill_tumor(bulk: np.ndarray, lesion: Lesion, lattice: Lattice, kinds: dict[
     if lesion.block.mode == "nodule":
         cells = lesion.block.cells
         if cells is None:
-            raise InputError("a nodule needs its number of tumor cells at the start", "Write block: {cells: 500}.")
+            raise InputError(
+                "a nodule needs its number of tumor cells at the start", "Write block: {cells: 500}."
+            )
         if cells > len(free):
-            raise InputError(f"{cells} tumor cells do not fit on the {len(free)} free sites of the block",
-                             "Give the block a larger shape or fewer cells.")  # fmt: skip
+            raise InputError(
+                f"{cells} tumor cells do not fit on the {len(free)} free sites of the block",
+                "Give the block a larger shape or fewer cells.",
+            )
         z, y, x = np.unravel_index(free, (lattice.nz, lattice.ny, lattice.nx))
         middle = [(extent - 1) / 2 for extent in (lattice.nz, lattice.ny, lattice.nx)]
         distance = (z - middle[0]) ** 2 + (y - middle[1]) ** 2 + (x - middle[2]) ** 2
@@ -111,8 +115,10 @@ def _infiltrate(state: State, lesion: Lesion, lattice: Lattice, tables: Tables, 
             chance[code, where] = density / _SECTION * site_mm3
     most = float(chance.sum(axis=0).max(initial=0.0))
     if most > _MOST_OCCUPIED:
-        raise InputError(f"the infiltrate would fill {most:.0%} of the lymphoid sites of a compartment",
-                         f"At most {_MOST_OCCUPIED:.0%} may be filled: lower tissue.infiltrate or refine block.site.")  # fmt: skip
+        raise InputError(
+            f"the infiltrate would fill {most:.0%} of the lymphoid sites of a compartment",
+            f"At most {_MOST_OCCUPIED:.0%} may be filled: lower tissue.infiltrate or refine block.site.",
+        )
     draw = random_map(dice, "infiltrate", 0, lattice.sites)
     edges = np.cumsum(chance, axis=0)
     kind_at = (draw[None, :] >= edges).sum(axis=0)

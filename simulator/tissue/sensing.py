@@ -13,7 +13,9 @@ def sense_fields(tables, lattice, fields, kind, site, x):
     z, y, w = coordinates(lattice, site)
     first = tables.kinds[kind].sense_start
     for j in range(first, tables.kinds[kind].sense_stop):
-        x[j - first] = value_at(fields, tables.senses[j].index, z, y, w) if tables.senses[j].code == FIELD else 0.0
+        x[j - first] = (
+            value_at(fields, tables.senses[j].index, z, y, w) if tables.senses[j].code == FIELD else 0.0
+        )
 
 
 @kernel

@@ -31,7 +31,9 @@ def constant_rates(tables, f, unblocked, plasma, site_volume):
             continue
         how[kind] = _CONSTANT
         if (entry.secrete >= 0 and (tables.kinds[kind].tracked == 1 or entry.scale >= 0)) or (
-            _depends(tables, entry.secrete) or _depends(tables, entry.take_up) or _depends(tables, entry.exchange)
+            _depends(tables, entry.secrete)
+            or _depends(tables, entry.take_up)
+            or _depends(tables, entry.exchange)
         ):
             how[kind] = _VARIES
         else:
@@ -102,8 +104,9 @@ def gather(state, tables, lattice, fields, f, constants, unblocked, plasma, site
                                 source += bulk_source[kind]
                                 uptake += bulk_uptake[kind]
                             elif how[kind] == _VARIES:
-                                a, b = _rates_at(state, tables, lattice, fields, f, site, unblocked, plasma,
-                                                 site_volume, x)  # fmt: skip
+                                a, b = _rates_at(
+                                    state, tables, lattice, fields, f, site, unblocked, plasma, site_volume, x
+                                )
                                 source += a
                                 uptake += b
                             slot = lymphoid[site]

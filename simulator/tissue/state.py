@@ -13,8 +13,19 @@ from ..base.kernel import kernel
 from .rules import Names, Tables
 
 # Columns of the ledger, per kind.  now = seeded + born + admitted + formed − everything after.
-LEDGER = ("seeded", "born", "admitted", "formed", "exported", "die", "necrose", "lyse", "clear", "leave",
-          "killed")  # fmt: skip
+LEDGER = (
+    "seeded",
+    "born",
+    "admitted",
+    "formed",
+    "exported",
+    "die",
+    "necrose",
+    "lyse",
+    "clear",
+    "leave",
+    "killed",
+)
 SEEDED, BORN, ADMITTED, FORMED, EXPORTED, DIED, NECROSED, LYSED, CLEARED, LEFT, KILLED = range(len(LEDGER))
 
 DYING = 100  # wounds at or above this: dying, and the excess is the sub-steps left
@@ -52,7 +63,7 @@ class State(NamedTuple):
     lymphoid: np.ndarray  # i4[n] slot of the lymphoid cell, −1 where none
     bulk_agent: np.ndarray  # i4[n] slot of a tracked bulk cell, −1 where none
     wounded: np.ndarray  # i8[capacity] sites with wounds, in any order
-    agents: np.ndarray  # AGENT[A]
+    agents: np.recarray  # AGENT[A]
     trait: np.ndarray  # f4[A, columns]
     next_trait: np.ndarray  # f4[A, columns] what `respond` decided, committed once every cell has sensed
     seen: np.ndarray  # f8[A, J] sum of the targets' traits over the last step's engaged sub-steps
@@ -110,7 +121,7 @@ def _grown(array: np.ndarray, size: int) -> np.ndarray:
 
 
 def to_arrays(state: State) -> dict[str, np.ndarray]:
-    """What a checkpoint keeps, cut to the agents and wounded sites that exist; records as one array a name."""
+    """What a checkpoint keeps, cut to the agents and wounded sites that exist; one array a record's field."""
     agents, wounded = state.count[AGENTS], state.count[WOUNDED]
     kept = {f"agents.{name}": np.asarray(state.agents[name][:agents]) for name in AGENT.names}
     for name, array in state._asdict().items():

@@ -8,20 +8,26 @@ from ..base import threads
 from ..base.errors import InputError
 from ..base.rng import Dice
 from ..config.schema import Drug, Lesion, Step
-from . import fields as field_solver
-from . import state as states
+from . import fields as field_solver, state as states
+from .compile import check_motility, compile_tables, names_of
 from .entry import admit, arrive, draw_admissions, draw_arrivals, mark_serving
 from .killing import engage, heal, release, strike
 from .lattice import Lattice, offsets_within
 from .motility import commit_hops, propose_hops, resolve_hops
 from .respond import commit_traits, respond_agents, respond_bulk
-from .rules import CONTACT_TRAIT, FIELD, check_motility, compile_tables, names_of
+from .rules import CONTACT_TRAIT, FIELD
 from .seeding import seed_block
 from .sources import constant_rates, gather
 from .state import AGENTS, WOUNDED
 from .traits import compile_spreads
-from .turnover import (count_events, distance_to_surface, divide_bulk, push_out, turn_over_agents,
-                       turn_over_bulk)  # fmt: skip
+from .turnover import (
+    count_events,
+    distance_to_surface,
+    divide_bulk,
+    push_out,
+    turn_over_agents,
+    turn_over_bulk,
+)
 
 _MM3_PER_UM3 = 1e-9
 _ML_PER_UM3 = 1e-12
@@ -69,7 +75,9 @@ class Block:
             lesion.block.walls == "periodic",
         )
         self.solver = field_solver.Solver(self.fields)
-        self.secreted = np.zeros(len(self.names.fields))  # mean source of each field in the last step [unit/h]
+        self.secreted = np.zeros(
+            len(self.names.fields)
+        )  # mean source of each field in the last step [unit/h]
         self.state = states.empty_state(self.lattice.sites, self.names, self.tables)
         self.state = seed_block(self.state, lesion, self.lattice, self.tables, self.names, dice)
         self._find_vessels()
@@ -91,19 +99,28 @@ class Block:
         nodule = lesion.block.mode == "nodule"
         self.surface = np.zeros(self.lattice.sites if nodule else 0, np.float32)
         self.sourced = [
-            f for f in range(len(self.names.fields))
-            if any((self.tables.exchange[what][:, f] >= 0).any() for what in ("secrete", "take_up", "exchange"))
-        ]  # fmt: skip
-        sensed = [sense for kind in self.tables.kinds if kind.active
-                  for sense in self.tables.senses[kind.sense_start : kind.sense_stop]]  # fmt: skip
+            f
+            for f in range(len(self.names.fields))
+            if any(
+                (self.tables.exchange[what][:, f] >= 0).any() for what in ("secrete", "take_up", "exchange")
+            )
+        ]
+        sensed = [
+            sense
+            for kind in self.tables.kinds
+            if kind.active
+            for sense in self.tables.senses[kind.sense_start : kind.sense_stop]
+        ]
         self._bulk_senses_traits = any(sense.code == CONTACT_TRAIT for sense in sensed)
         self._bulk_fields = np.array(sorted({int(s.index) for s in sensed if s.code == FIELD}), np.int64)
 
     def change_model(self, lesion: Lesion, step: Step) -> None:
         """Follow another model from now on (an arm from day 0); kinds and traits must be the same."""
         if names_of(lesion, dict.fromkeys(self.names.drugs)) != self.names:
-            raise InputError("an arm has other kinds, traits or fields than the burn-in it branches from",
-                             "Put what adds or removes them under the arm's 'tissue:'.")  # fmt: skip
+            raise InputError(
+                "an arm has other kinds, traits or fields than the burn-in it branches from",
+                "Put what adds or removes them under the arm's 'tissue:'.",
+            )
         self._set_model(lesion, step)
 
     def _find_vessels(self) -> None:
@@ -154,21 +171,51 @@ class Block:
         for f in self.sourced:
             body = (self.unblocked, self.plasma, self.site_volume)
             constants = constant_rates(self.tables, f, *body)
-            threads.over_slabs(gather, int(self.fields.nz[f]), self.state, self.tables, self.lattice, self.fields, f,
-                               constants, *body)  # fmt: skip
+            threads.over_slabs(
+                gather,
+                int(self.fields.nz[f]),
+                self.state,
+                self.tables,
+                self.lattice,
+                self.fields,
+                f,
+                constants,
+                *body,
+            )
             self.secreted[f] = field_solver.as_grid(self.fields, self.fields.s, f).mean()
         for f in self.sourced:
             self.solver.solve(f, self.step.fields)
 
     def respond(self, step: int) -> None:
         """Every cell decides; then the traits of the agents change together."""
-        state, model = self.state, (self.tables, self.lattice, self.fields, self.unblocked, self.plasma, self.dice)
-        threads.over_slabs(respond_agents, int(state.count[AGENTS]), state, *model, step, self.step.tissue,
-                           self.step.motility)  # fmt: skip
+        state, model = (
+            self.state,
+            (self.tables, self.lattice, self.fields, self.unblocked, self.plasma, self.dice),
+        )
+        threads.over_slabs(
+            respond_agents,
+            int(state.count[AGENTS]),
+            state,
+            *model,
+            step,
+            self.step.tissue,
+            self.step.motility,
+        )
         sensed = state._replace(site_trait=state.site_trait.copy()) if self._bulk_senses_traits else state
         tables, lattice, fields, *rest = model
-        threads.over_slabs(respond_bulk, lattice.nz * lattice.ny, state, sensed, tables, lattice, fields,
-                           self._bulk_fields, *rest, step, self.step.tissue)  # fmt: skip
+        threads.over_slabs(
+            respond_bulk,
+            lattice.nz * lattice.ny,
+            state,
+            sensed,
+            tables,
+            lattice,
+            fields,
+            self._bulk_fields,
+            *rest,
+            step,
+            self.step.tissue,
+        )
         commit_traits(state, self.tables)
 
     def _move_and_kill(self, step: int) -> None:
@@ -182,8 +229,21 @@ class Block:
             threads.over_slabs(propose_hops, agents, state, tables, lattice, self.fields, dice, step, part)
             threads.over_slabs(resolve_hops, agents, state, lattice, dice, step, part)
             threads.over_slabs(commit_hops, agents, state, lattice)
-            threads.over_slabs(engage, agents, state, tables, lattice, self.fields, self.unblocked, self.plasma,
-                               dice, step, part, dt, float(self.sub_steps))  # fmt: skip
+            threads.over_slabs(
+                engage,
+                agents,
+                state,
+                tables,
+                lattice,
+                self.fields,
+                self.unblocked,
+                self.plasma,
+                dice,
+                step,
+                part,
+                dt,
+                float(self.sub_steps),
+            )
             strike(state, tables, dice, step, part, dt)
             heal(state, tables, dice, step, part, dt)
             release(state, tables, dice, step, part, dt)
@@ -211,12 +271,33 @@ class Block:
         """Blood cells and infused cells come in at the vessels."""
         if len(self.surface):
             mark_serving(self.state, self.lattice, self.near, self.kind("tumor"), self.vessels, self.serves)
-        total = draw_admissions(self.tables, self.lattice, self.fields, self.unblocked, self.plasma, self.blood,
-                                self.dice, step, self.step.tissue, self.ml_per_vessel * 1e3, self.vessels,
-                                self.serves, self.admissions)  # fmt: skip
+        total = draw_admissions(
+            self.tables,
+            self.lattice,
+            self.fields,
+            self.unblocked,
+            self.plasma,
+            self.blood,
+            self.dice,
+            step,
+            self.step.tissue,
+            self.ml_per_vessel * 1e3,
+            self.vessels,
+            self.serves,
+            self.admissions,
+        )
         self._make_room(total)
-        admit(self.state, self.tables, self.spreads, self.lattice, self.near, self.dice, step, self.vessels,
-              self.admissions)  # fmt: skip
+        admit(
+            self.state,
+            self.tables,
+            self.spreads,
+            self.lattice,
+            self.near,
+            self.dice,
+            step,
+            self.vessels,
+            self.admissions,
+        )
         return self._arrive(step, inputs.inflow)
 
     def _arrive(self, step: int, inflow: Inflow | None) -> np.ndarray:
@@ -226,19 +307,34 @@ class Block:
         expected = float(inflow.per_ml.sum())
         if expected <= 0.0:
             return np.zeros(len(inflow.per_ml), np.int64)
-        total = draw_arrivals(self.dice, step, expected * self.ml_per_vessel, self.vessels, self.serves, self.arrivals)
+        total = draw_arrivals(
+            self.dice, step, expected * self.ml_per_vessel, self.vessels, self.serves, self.arrivals
+        )
         if total == 0:
             return np.zeros(len(inflow.per_ml), np.int64)
         self._make_room(total)
         kinds = np.array([self.kind(name) for name in inflow.cell])
-        return arrive(self.state, self.tables, self.spreads, self.lattice, self.near, self.kind("tumor"), self.dice,
-                      step, self.vessels, self.arrivals, np.cumsum(inflow.per_ml) / expected, kinds, inflow.number,
-                      self._presets(inflow))  # fmt: skip
+        return arrive(
+            self.state,
+            self.tables,
+            self.spreads,
+            self.lattice,
+            self.near,
+            self.kind("tumor"),
+            self.dice,
+            step,
+            self.vessels,
+            self.arrivals,
+            np.cumsum(inflow.per_ml) / expected,
+            kinds,
+            inflow.number,
+            self._presets(inflow),
+        )
 
     def _presets(self, inflow: Inflow) -> np.ndarray:
         """f8[D, columns]: the start traits that each dose's product sets, nan elsewhere."""
         presets = np.full((len(inflow.per_ml), self.state.trait.shape[1]), np.nan)
-        for dose, (kind, traits) in enumerate(zip(inflow.cell, inflow.traits)):
+        for dose, (kind, traits) in enumerate(zip(inflow.cell, inflow.traits, strict=True)):
             columns = sorted(self.lesion.cells[kind].traits)
             for trait, value in traits.items():
                 presets[dose, columns.index(trait)] = value
@@ -253,7 +349,10 @@ class Block:
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Everything that continues this block to the same bits."""
         return states.to_arrays(self.state) | {
-            "concentration": self.fields.c, "secreted": self.secreted, "serves": self.serves}  # fmt: skip
+            "concentration": self.fields.c,
+            "secreted": self.secreted,
+            "serves": self.serves,
+        }
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what `to_arrays` kept."""

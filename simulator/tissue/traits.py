@@ -70,7 +70,9 @@ def draw_traits(state, tables, spreads, dice, step, slot):
     for t in range(tables.column.shape[1]):
         c = tables.column[kind, t]
         if c >= 0:
-            u, v = uniforms(dice, _TRAIT, step, t * 2 + int(tables.kinds[kind].lymphoid), state.agents[slot].site)
+            u, v = uniforms(
+                dice, _TRAIT, step, t * 2 + int(tables.kinds[kind].lymphoid), state.agents[slot].site
+            )
             state.trait[slot, c] = start_value(spreads, kind, c, u, v)
 
 

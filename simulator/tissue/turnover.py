@@ -12,9 +12,20 @@ from ..base.kernel import kernel
 from ..base.rng import STREAM, uniform, uniforms
 from .killing import leave_behind
 from .lattice import coordinates, shifted
-from .rules import CLEAR, DIE, DIVIDE, LEAVE, LYSE, NECROSE, SWITCH
-from .state import (AGENTS, BORN, CLEARED, DIED, DYING, EXPORTED, LEFT, LYSED, NECROSED, add_agent,
-                    remove_agent)  # fmt: skip
+from .rules import CLEAR, DIE, DIVIDE, LYSE, NECROSE, SWITCH
+from .state import (
+    AGENTS,
+    BORN,
+    CLEARED,
+    DIED,
+    DYING,
+    EXPORTED,
+    LEFT,
+    LYSED,
+    NECROSED,
+    add_agent,
+    remove_agent,
+)
 
 _PRIORITY = STREAM["priority"]
 _PLACE = STREAM["place"]
@@ -161,7 +172,7 @@ def copy_bulk(state, source, goal):
 
 @kernel
 def push_to_surface(state, tables, lattice, surface, around, dice, step, site):
-    """Shift a row of cells between a mother and the surface outward by one; returns the site freed beside her.
+    """Shift a row of cells from a mother to the surface outward by one; returns the site freed beside her.
 
     The row follows the falling distance to the surface, ties by dice; where the map of this step is already
     outgrown it goes straight on.  Vessels, stroma and tracked cells stay and are walked around.  −1 where
@@ -181,7 +192,9 @@ def push_to_surface(state, tables, lattice, surface, around, dice, step, site):
             free = state.bulk[beside] == 0
             if not free and surface[beside] >= surface[here]:
                 continue
-            key = (0.0 if free else 1.0 + float(surface[beside])) + 1e-3 * uniform(dice, _PUSH, step, 0, beside)
+            key = (0.0 if free else 1.0 + float(surface[beside])) + 1e-3 * uniform(
+                dice, _PUSH, step, 0, beside
+            )
             if key < best_key:
                 best, best_key, way = beside, key, i
         if best < 0 and last >= 0:

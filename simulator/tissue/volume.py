@@ -31,8 +31,10 @@ class RelativeVolume:
 
     def set_cells(self, cells: dict[str, Cell]) -> None:
         """Take the clearance of debris from the kinds of a model."""
-        rates = [cells[k].behaviors["clear"].base if k in cells and "clear" in cells[k].behaviors else math.inf
-                 for k in _KINDS]  # fmt: skip
+        rates = [
+            cells[k].behaviors["clear"].base if k in cells and "clear" in cells[k].behaviors else math.inf
+            for k in _KINDS
+        ]
         self.kept = np.array([math.exp(-rate * self.dt) for rate in rates])
 
     def advance(self, before: np.ndarray, after: np.ndarray, cells: int) -> None:
@@ -68,10 +70,18 @@ class RelativeVolume:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Everything that continues to the same bits."""
-        return {"volume": np.array([self.live, *self.debris, self.start, float(self.steps)]), "recent": self.recent}
+        return {
+            "volume": np.array([self.live, *self.debris, self.start, float(self.steps)]),
+            "recent": self.recent,
+        }
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what `to_arrays` kept."""
         live, apoptotic, necrotic, start, steps = (float(v) for v in arrays["volume"])
-        self.live, self.debris, self.start, self.steps = live, np.array([apoptotic, necrotic]), start, int(steps)
+        self.live, self.debris, self.start, self.steps = (
+            live,
+            np.array([apoptotic, necrotic]),
+            start,
+            int(steps),
+        )
         self.recent = arrays["recent"].copy()

@@ -22,7 +22,7 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 app = App(
     name="simulator",
     help="Engineered MSCs against colorectal cancer, cell by cell: compare dosing schedules.",
-    help_epilogue="Begin with `simulator init my-study`, or with `simulator run demo`.",
+    help_epilogue="Begin with `simulator run demo`, or with `simulator init my-study`.  More: `simulator COMMAND --help`.",
     help_format="plaintext",
     version=__version__,
     suppress_keyboard_interrupt=False,
@@ -40,12 +40,12 @@ _Flag = Parameter(negative="", show_default=False)
 
 def _command(function: Callable[..., int | None]) -> Callable[..., int | None]:
     """Add a command; `--help` lists commands in the order of this file."""
-    return app.command(function, sort_key=len(list(app)))
+    return app.command(function, sort_key=len(list(app)), help_epilogue="")
 
 
 @_command
-def init(folder: Path, /) -> None:
-    """Write a starter experiment into a folder, to make one's own; overwrites nothing."""
+def init(folder: Annotated[Path, Parameter(help="made if absent")], /) -> None:
+    """Write a commented starter experiment into a folder; overwrites nothing."""
     from .starter import write
 
     path = write(folder)
@@ -56,11 +56,11 @@ def init(folder: Path, /) -> None:
 
 @_command
 def check(file: _File, /, *, overrides: _Set = None) -> None:
-    """Find every mistake in an experiment file, without running it."""
+    """Find the mistakes in an experiment file, without running it."""
     checked = _checked(file, overrides)
-    print(f"{file}: no problems. {checked.size}")
+    print(f"{file}: no problems.  {checked.size}")
     for sentence in checked.experiment.idle:
-        print(f"idle: {sentence}")
+        print(f"no effect here: {sentence}")
 
 
 @_command
@@ -71,7 +71,7 @@ def explain(
     vocabulary: Annotated[bool, _Flag] = False,
     overrides: _Set = None,
 ) -> None:
-    """Say in prose what an experiment will do: runs, dosing calendar, expected MSCs, cells, rules, cost.
+    """Say in prose what an experiment will do: arms, doses, expected MSCs, cells, rules, cost.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def run(
     dry_run: Annotated[bool, _Flag] = False,
     force: Annotated[bool, _Flag] = False,
 ) -> None:
-    """Run whatever an experiment file describes; the same command again goes on where it stopped.
+    """Run an experiment into a study folder; the same command again goes on where it stopped.
 
     Parameters
     ----------
@@ -119,15 +119,15 @@ def run(
     replicates
         another number of replicates than the file's
     workers
-        processes at a time; by default what processors and memory allow
+        runs at a time, each a process; by default what processors and memory allow
     threads
-        of each run; by default what the workers leave
+        processors of each run; by default what the workers leave
     scheduler
-        address of a dask scheduler whose workers see the same folder, as in tcp://HOST:8786
+        run on the workers of a dask scheduler, as in tcp://HOST:8786; they must see the study folder
     shard
-        I/N: only the I-th of N parts, counted from 1
+        I/N: run only the I-th of N parts, counted from 1, e.g. one on each machine
     dry_run
-        say what would be done, and do nothing
+        say how much there is to do, and do nothing
     force
         take over a folder that holds another study
     """
@@ -159,16 +159,18 @@ def run(
 
 
 @_command
-def report(folder: Path, /) -> None:
-    """Draw the figures of a study folder and write its report: one self-contained HTML file."""
+def report(folder: Annotated[Path, Parameter(help="of a study, finished or not")], /) -> None:
+    """Draw the figures of a study and write its report, one self-contained HTML file."""
     from .report.page import write
 
     print(f"Report: {write(folder)}")
 
 
 @_command
-def info(path: Path, /) -> None:
-    """Say what a run file, a burn-in or a study folder holds."""
+def info(
+    path: Annotated[Path, Parameter(help="a study folder, a run file (*.h5) or a burn-in (*.ckpt)")], /
+) -> None:
+    """Say what a study folder, a run file or a burn-in holds."""
     from .info import describe
 
     print(describe(path))

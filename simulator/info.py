@@ -3,9 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
+
 from .base.errors import InputError
 from .experiment.plan import Plan
 from .experiment.study import Study
+from .experiment.words import count
 from .run import checkpoint, files
 from .run.reading import Run, read
 
@@ -28,8 +31,6 @@ def describe(path: Path) -> str:
 def _run(run: Run) -> str:
     attributes = run.attributes
     lesion = run.lesion(0)
-    events = run.events
-    counts = events["type"].value_counts() if len(events) else {}
     lines = [
         repr(run).replace("Run", str(attributes.get("title") or "Run"), 1),
         _line(
@@ -38,7 +39,7 @@ def _run(run: Run) -> str:
         ),
         _line("digest", str(attributes.get("digest", "?"))),
         _line("kinds", ", ".join(name for name in run.kinds.values() if name != "empty")),
-        _line("events", ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"),
+        _line("doses", _doses(run.events)),
         "Series of a lesion, last value recorded",
     ]
     for dataset, heading in ((lesion.series, ""), (run.body, "Body, last value recorded")):
@@ -55,6 +56,13 @@ def _run(run: Run) -> str:
     return "\n".join(lines)
 
 
+def _doses(events: pd.DataFrame) -> str:
+    """How many doses of what the run plans."""
+    doses = events[(events["type"] == "dose") & (events["lesion"] == 0)] if len(events) else events
+    counts = doses["drug"].value_counts(sort=False) if len(doses) else {}
+    return ", ".join(f"{number} of {drug}" for drug, number in counts.items()) or "none"
+
+
 def _burn_in(path: Path) -> str:
     arrays, meta = checkpoint.load(path)
     seed, patient, replicate = meta["key"]
@@ -65,10 +73,8 @@ def _burn_in(path: Path) -> str:
         _line("seed", str(seed)),
     ]
     lines.append(_line("steps", f"{meta['steps']} from the seeding"))
-    for number, kinds in enumerate(meta["kinds"]):
-        lines.append(
-            _line("lesion", f"{number}, with {', '.join(kind for kind in kinds if kind != 'empty')}")
-        )
+    for number, lesion in enumerate(meta["layout"]):
+        lines.append(_line("lesion", f"{number}: {_shape(lesion['shape'])} sites, {', '.join(lesion['kinds'])}"))
     size = sum(array.nbytes for array in arrays.values())
     lines.append(_line("arrays", f"{len(arrays)}, {size / 1e6:.3g} MB in memory"))
     return "\n".join([*lines, _line("file", str(path))])
@@ -76,14 +82,20 @@ def _burn_in(path: Path) -> str:
 
 def _study(path: Path) -> str:
     study = Study(path)
+    if not study.plan_file.is_file():
+        raise InputError(
+            f"{path} holds no study: there is no plan.json in it.",
+            "Give the folder of a study, a run file (*.h5) or a burn-in (*.ckpt).",
+        )
     plan = Plan.read(study.plan_file)
     finished = [run for run in plan.runs if study.run_file(run.digest).is_file()]
     grown = sum(study.burn_in_file(burn_in.digest).is_file() for burn_in in plan.burn_ins)
     lines = [
         plan.title,
+        _line("folder", str(path)),
         _line("runs", f"{len(finished)} of {len(plan.runs)} finished, {_size(path.glob('runs/*'))}"),
         _line("burn-ins", f"{grown} of {len(plan.burn_ins)} grown, {_size(path.glob('burn_ins/*'))}"),
-        _line("patients", f"{plan.patients}, replicates of each: {plan.replicates}"),
+        _line("patients", f"{plan.patients}, each in {count(plan.replicates, 'replicate')}"),
         _line("duration", f"{plan.duration_days:g} d, seed {plan.seed}, simulator {plan.version}"),
     ]
     if plan.compare is not None:
@@ -95,7 +107,7 @@ def _study(path: Path) -> str:
         files_of_arm = [run for run in finished if run.arm == arm]
         lines.append(f"  {arm:<24}{len(files_of_arm)} of {sum(run.arm == arm for run in plan.runs)}")
     made = [name for name in ("tables", "figures", "report.html") if (path / name).exists()]
-    return "\n".join([*lines, _line("made", ", ".join(made) or "no tables yet"), _line("folder", str(path))])
+    return "\n".join([*lines, "Made: " + (", ".join(made) or "no tables yet")])
 
 
 def _line(name: str, value: str) -> str:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base.errors import InputError, Problem, SimulatorError
 from ..base.log import get_logger, to_file
@@ -18,7 +18,7 @@ from .plan import Run, plan
 from .pools import Cluster, Engine, InProcess, Pool, local_cluster, remote_cluster
 from .progress import Progress
 from .study import Study, writing
-from .words import count
+from .words import count, duration
 
 if TYPE_CHECKING:
     from ..config.load import Experiment
@@ -67,15 +67,16 @@ def execute(
     runs = planned.shard(*shard) if shard else planned.runs
     if dry_run:
         missing = _missing(study, runs)
-        log.info("%s", size)
+        log.info("%s", _cost(size))
         log.info("To do in %s: %d of %s.", study.path, len(missing), count(len(runs), "run"))
         return None
     with _terminated_as_interrupted(), study.lock(shard), ExitStack() as stack:
         said = study.prepare(planned, force)
         with writing(study.log):
             stack.enter_context(to_file(study.log, logging.DEBUG))
-        for sentence in (*said, str(size)):
+        for sentence in (*said, _cost(size)):
             log.info("%s", sentence)
+        log.debug("%s", size)
         todo = _missing(study, runs)
         log.info("To do: %d of %s.", len(todo), count(len(runs), "run"))
         failed: list[Failed] = []
@@ -97,10 +98,54 @@ def _missing(study: Study, runs: tuple[Run, ...]) -> list[Run]:
     return [run for run in firsts.values() if not study.is_finished(run.digest)]
 
 
-def _simulation() -> Engine:
-    from ..run import simulation, warm  # bring numba: only where something is to be run
+def _cost(size: Estimate) -> str:
+    """The size of a study in a line; `simulator explain` says more."""
+    made = f"{count(size.runs, 'run')} and {count(size.burn_ins, 'burn-in')}"
+    return f"{made}, about {duration(size.seconds)} of work for one thread."
 
-    return Engine(simulation.grow, simulation.treat, warm.warm)
+
+def _simulation() -> Engine:
+    from ..run import warm  # brings numba: only where something is to be run
+
+    return Engine(_grow, _treat, warm.warm)
+
+
+def _grow(experiment: "Experiment", arm: str, patient: int, replicate: int, out: Path, **how: Any) -> None:
+    """`run.simulation.grow`, what it says going to the study's log."""
+    from ..run import simulation
+
+    with _aside(out):
+        simulation.grow(experiment, arm, patient, replicate, out, **how)
+
+
+def _treat(
+    experiment: "Experiment", arm: str, patient: int, replicate: int, start: Path, out: Path, **how: Any
+) -> None:
+    """`run.simulation.treat`, what it says going to the study's log."""
+    from ..run import simulation
+
+    with _aside(out):
+        simulation.treat(experiment, arm, patient, replicate, start, out, **how)
+
+
+@contextmanager
+def _aside(out: Path) -> Iterator[None]:
+    """Inside the `with`, what a run says goes to the log of its study alone, from any process.
+
+    out : the file of the run, in a folder of the study.  Every run may say the same, which would
+    flood the console; the report says it once.
+    """
+    runs = get_logger("body")
+    handler = logging.FileHandler(Study(out.parent.parent).log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    propagate, runs.propagate = runs.propagate, False
+    runs.addHandler(handler)
+    try:
+        yield
+    finally:
+        runs.propagate = propagate
+        runs.removeHandler(handler)
+        handler.close()
 
 
 def _means(

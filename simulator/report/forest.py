@@ -31,15 +31,16 @@ def contrasts(study: Study) -> Plot:
         f"{what[:1].upper()}{what[1:]} at day {day:g} against {clean(rows['second'].iloc[0], 40)}",
         f"{'Geometric mean ratio' if log else 'Mean difference'} with "
         f"{100 * float(rows['level'].iloc[0]):g} % interval, paired by patient and replicate. "
-        "Filled: a difference was seen.",
+        "Ticks: single pairs.",
         (3.5, _ROW * len(rows)), margin=(1.75, 3.95, 0.55),
     )  # fmt: skip
     axes = add_axes(figure, box)
     _estimates(axes, study, rows, log)
     _columns(axes, rows)
     caption = (
-        "Left of the line: less than the reference. Filled: a difference was seen at the stated level after "
-        "adjusting for the number of contrasts (Holm). The bar is the interval of each contrast alone."
+        "Left of the line: less than the reference. The bar is the interval of each contrast alone, a tick below "
+        "it one patient and replicate. Filled: a difference was seen at the stated level after adjusting for the "
+        "number of contrasts (Holm)."
     )
     return Plot("contrasts", "Contrasts", caption, figure)
 
@@ -53,6 +54,8 @@ def _estimates(axes: Axes, study: Study, rows: pd.DataFrame, log: bool) -> None:
     for i, row in values.iterrows():
         y = len(rows) - 1 - i
         color = styles.get(str(rows["first"][i]), {"color": style.INK})["color"]
+        pairs = scale(_pairs(study, rows.loc[i]))
+        axes.plot(pairs, np.full(len(pairs), y - 0.24), "|", color=color, markersize=6, markeredgewidth=1.1)
         clear = rows["verdict"][i] == compare.DIFFERENCE
         if np.isfinite(row["low"]):
             axes.plot([row["low"], row["high"]], [y, y], color=color, linewidth=2)
@@ -61,8 +64,8 @@ def _estimates(axes: Axes, study: Study, rows: pd.DataFrame, log: bool) -> None:
             markerfacecolor=color if clear else style.PAPER,
         )  # fmt: skip
     if log:
-        finite = values.to_numpy()[np.isfinite(values.to_numpy())]
-        log_x(axes, min(finite.min() / 1.06, 0.9), max(finite.max() * 1.06, 1.1))
+        low, high = axes.dataLim.intervalx
+        log_x(axes, min(low / 1.03, 0.9), max(high * 1.03, 1.1))
         axes.set_xlabel("ratio to the reference")
     else:
         axes.xaxis.set_major_formatter(FuncFormatter(number))
@@ -73,6 +76,17 @@ def _estimates(axes: Axes, study: Study, rows: pd.DataFrame, log: bool) -> None:
     axes.grid(True, axis="x")
     axes.grid(False, axis="y")
     axes.spines["left"].set_visible(False)
+
+
+def _pairs(study: Study, row: pd.Series) -> np.ndarray:
+    """The difference in each pair of a contrast, on the scale of its outcome."""
+    log, name = stats.split_outcome(str(row["outcome"]))
+    table = study.table(name)
+    if table is None or row["day"] not in table.index or not {row["first"], row["second"]} <= {*table.columns.levels[0]}:
+        return np.empty(0)
+    first, second = (table.loc[row["day"], row[side]] for side in ("first", "second"))
+    difference = (np.log(first) - np.log(second) if log else first - second).to_numpy()
+    return difference[np.isfinite(difference)]
 
 
 def _columns(axes: Axes, rows: pd.DataFrame) -> None:

@@ -23,7 +23,12 @@ def write(folder: Path | str) -> Path:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder.", "Give the folder of a study that has run.")
+        raise InputError(f"There is no folder '{folder}'.", "Give the folder of a study that has run.")
+    if not (folder / "plan.json").is_file():
+        raise InputError(
+            f"{folder} holds no study: there is no plan.json in it.",
+            "Give the folder that `simulator run` wrote into (its --out).",
+        )
     study = open_study(folder)
     figures = _figures(study)
     path = folder / "report.html"

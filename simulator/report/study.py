@@ -24,7 +24,7 @@ from ..run.reading import Run, read
 RunKey = tuple[str, int, int]  # arm, patient, replicate
 
 _TEXTS = ("arm", "first", "second", "drug", "unit", "digest", "host", "file", "outcome", "verdict", "notes")
-_MANY = 10  # runs of an arm from which on 5 and 95 % are more than the outermost runs
+_MANY = 20  # runs of an arm from which on 5 and 95 % are more than the outermost runs
 _ADD_UP = {"cells", "sites", "mm", "mm3", "mL"}  # units of what sums over lesions, as in the contrasts
 _DOSE_COLUMNS = ["drug", "day", "planned", "unit", "expected_mscs", "arrived"]
 

@@ -59,6 +59,7 @@ class RunRecorder:
                 "replicate": replicate,
                 "config": experiment.resolved(arm, patient),
                 "digest": out.stem,
+                "idle": "\n".join(experiment.idle),
                 "host": provenance.host(),
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
             },

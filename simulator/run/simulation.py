@@ -160,8 +160,8 @@ def grow(
     else:
         if burn_in.tumor_cells is not None and simulation.tumor_cells < burn_in.tumor_cells:
             raise SimulatorError(
-                f"patient {patient}, replicate {replicate}: "
-                f"after {longest * simulation.dt / 24:g} d of burn-in the tumor has {simulation.tumor_cells} cells, not the {burn_in.tumor_cells} asked for"
+                f"patient {patient}, replicate {replicate}: {simulation.tumor_cells} tumor cells, not "
+                f"{burn_in.tumor_cells}, after {longest * simulation.dt / 24:g} d of burn-in"
             )
     simulation.zero = simulation.steps
     simulation.save(out)

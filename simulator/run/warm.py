@@ -48,7 +48,7 @@ def warm_fields() -> None:
 
 
 def _block(mode: str) -> TissueBlock:
-    return TissueBlock(_lesion(mode, (6, 6, 6)), Step(), make_dice(1, 1, 1), {"drug": None})
+    return TissueBlock(_lesion(mode, (6, 6, 6)), Step(), make_dice(1, 1, 1), ["drug"])
 
 
 def _inflow() -> Inflow:

@@ -1,5 +1,6 @@
 """One block through one step: fields, sense and respond, act, enter."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from ..base import threads
 from ..base.errors import InputError
 from ..base.rng import Dice
-from ..config.schema import Drug, Lesion, Step
+from ..config.schema import Lesion, Step
 from . import fields as field_solver, state as states
 from .compile import check_motility, compile_tables, names_of
 from .entry import admit, arrive, draw_admissions, draw_arrivals, mark_serving
@@ -60,7 +61,7 @@ class Block:
     drugs : names of all drugs of the experiment.  A new block is seeded; `restore` continues an old one.
     """
 
-    def __init__(self, lesion: Lesion, step: Step, dice: Dice, drugs: dict[str, Drug]):
+    def __init__(self, lesion: Lesion, step: Step, dice: Dice, drugs: Iterable[str]):
         self.dice = dice
         self.lattice = Lattice(*lesion.block.shape, int(lesion.block.walls == "periodic"))
         self.names = names_of(lesion, drugs)
@@ -116,7 +117,7 @@ class Block:
 
     def change_model(self, lesion: Lesion, step: Step) -> None:
         """Follow another model from now on (an arm from day 0); kinds and traits must be the same."""
-        if names_of(lesion, dict.fromkeys(self.names.drugs)) != self.names:
+        if names_of(lesion, self.names.drugs) != self.names:
             raise InputError(
                 "an arm has other kinds, traits or fields than the burn-in it branches from",
                 "Put what adds or removes them under the arm's 'tissue:'.",

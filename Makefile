@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-.PHONY: help demo test test-all lint lock
+.PHONY: help demo test test-all warm lint lock
 .DELETE_ON_ERROR:
 
 help:
@@ -24,11 +24,15 @@ demo: $(VENV)/.core
 	@echo
 	@echo 'Report: demo-out/report.html   figures: demo-out/figures/   tables: demo-out/tables/   runs: demo-out/runs/'
 
-test: $(VENV)/.test
+test: $(VENV)/.test warm
 	$(PYTEST)
 
-test-all: $(VENV)/.test
+test-all: $(VENV)/.test warm
 	$(PYTEST) -m ''
+
+# Compiled once here, not by every test process at the same time.
+warm: $(VENV)/.core
+	@$(BIN)/python -c 'from simulator.run.warm import warm; warm(print)'
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

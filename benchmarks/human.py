@@ -10,7 +10,7 @@ from simulator.config.load import Experiment
 from simulator.run.simulation import Simulation, doses_of
 from simulator.tissue.state import AGENTS
 
-# MSCs at some three hundred times a human dose, so that hundreds reach a block of 96³ and their kernels count.
+# MSCs at three hundred times a human dose, so that hundreds reach a block of 96³ and what they do is timed.
 _EXPERIMENT = """
 title: What a step costs
 use: [human_mss, msc_cxcl9_ox40l, anti_pd1]

@@ -26,8 +26,8 @@ def startup(size: int = 16) -> list[dict]:
     new, _ = _new_installation(size)
     return [
         row("startup help", helped, "s", 0.5, note="`simulator --help`"),
-        row("startup warm", warm, "s", 4.0, note="new process to the end of the first step, kernels on the disk"),
-        row("startup new", new, "s", 60.0, note="the same on a new installation, which compiles first, on two cores"),
+        row("startup warm", warm, "s", 4.0, note="a new process to the end of its first step"),
+        row("startup new", new, "s", 60.0, note="the same where nothing is compiled yet"),
     ]
 
 
@@ -72,7 +72,7 @@ def output(size: int = 48, days: float = 7.0) -> list[dict]:
             end = time.perf_counter()
         writing += time.perf_counter() - end
         whole, size_mb = time.perf_counter() - start, path.stat().st_size / 1e6
-    note = f"{size}³, {days:g} d, snapshots on the first and the last day: {writing:.2f} of {whole:.1f} s, {size_mb:.1f} MB"
+    note = f"{size}³, {days:g} d, two snapshots: {writing:.2f} of {whole:.1f} s, {size_mb:.1f} MB"
     return [row("output", 100.0 * writing / whole, "% of run time", 5.0, note=note)]
 
 

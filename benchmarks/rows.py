@@ -14,15 +14,13 @@ COLUMNS = ("name", "value", "unit", "target", "met", "peer", "ratio", "note")
 
 
 def row(name: str, value: float, unit: str, target: float | None = None, at_least: bool = False,
-        peer: str | None = None, ratio: float | None = None, note: str = "", missed: str = "") -> dict:  # fmt: skip
+        peer: str | None = None, ratio: float | None = None, note: str = "") -> dict:  # fmt: skip
     """One measured figure, to three digits.
 
     at_least : whether the target is a lower bound.  peer, ratio : the other program's figure, and how many
-    times better this one is.  missed : why the target is not met, added to the note where it is not.
+    times better this one is.
     """
     met = None if target is None else bool(value >= target if at_least else value <= target)
-    if met is False and missed:
-        note = f"{note}; {missed}" if note else missed
     return {
         "name": name,
         "value": _rounded(value),

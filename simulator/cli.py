@@ -22,7 +22,8 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 app = App(
     name="simulator",
     help="Engineered MSCs against colorectal cancer, cell by cell: compare dosing schedules.",
-    help_epilogue="Begin with `simulator run demo`, or with `simulator init my-study`.  More: `simulator COMMAND --help`.",
+    help_epilogue="Begin with `simulator run demo`, or with `simulator init my-study`.\n"
+    "More on a command: `simulator COMMAND --help`.",
     help_format="plaintext",
     version=__version__,
     suppress_keyboard_interrupt=False,
@@ -33,7 +34,9 @@ _File = Annotated[
 ]
 _Set = Annotated[
     list[str] | None,
-    Parameter(name="--set", negative="", help="change a value: --set a.b=c; may be given again"),
+    Parameter(
+        name="--set", negative="", help="change a value by its path: --set 'duration=20 d'; repeatable"
+    ),
 ]
 _Flag = Parameter(negative="", show_default=False)
 
@@ -58,7 +61,7 @@ def init(folder: Annotated[Path, Parameter(help="made if absent")], /) -> None:
 def check(file: _File, /, *, overrides: _Set = None) -> None:
     """Find the mistakes in an experiment file, without running it."""
     checked = _checked(file, overrides)
-    print(f"{file}: no problems.  {checked.size}")
+    print(f"{file}: no problems. {checked.size}")
     for sentence in checked.experiment.idle:
         print(f"no effect here: {sentence}")
 

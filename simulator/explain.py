@@ -133,18 +133,18 @@ def _blocks(model: Model) -> Iterator[str]:
 
 
 def _doses(checked: Checked) -> Iterator[str]:
+    yield (
+        "H_hot = n·s / (k·K_rec): the CXCL9 of all n MSCs of a dose, if they lived at once and it spread "
+        "evenly, over the concentration of half-maximal entry. Near 1 they recruit throughout the block, far "
+        "below only close to themselves."
+    )
     for arm, regimen in checked.regimens.items():
         yield arm
         for line in regimen.calendar(checked.experiment.duration).splitlines():
             yield f"  {line}"
         for dose, found in expectations(checked.typical.model(arm, 1, "treatment"), regimen).items():
-            hot = "" if found.h_hot is None else f", H_hot at most {found.h_hot:.2g}"
+            hot = f", H_hot at most {found.h_hot:.2g}" if found.h_hot else ""
             yield f"  {dose} bring {_mscs(found.mscs)} to a block on average{hot}."
-    yield (
-        "H_hot = n·s / (k·K_rec): the CXCL9 of the dose's MSCs, if all lived at once and it spread evenly, "
-        "over the concentration of half-maximal entry. Near 1 they recruit throughout the block, far below "
-        "only close to themselves."
-    )
 
 
 # --- biology -----------------------------------------------------------------------------------------
@@ -180,13 +180,14 @@ def _assumed(experiment: Experiment) -> Iterator[str]:
     entries = list(_sources(experiment.tree.plain(), ()))
     for path, source in entries:
         if source.startswith("assumed"):
-            found.setdefault(" ".join(path[:2]), []).append(_entry(path[2:]))
+            deep = len(path) > 2 or path[0] == "cells"
+            owner, entry = (path[:2], _entry(path[2:])) if deep else (path[:1], " ".join(path[1:]))
+            found.setdefault(" ".join(owner), []).append(entry or "as a whole")
     count = sum(map(len, found.values()))
     if count:
         yield f"{count} of {len(entries)} sourced entries are assumed; `source:` in the files says why."
     for owner, names in found.items():
-        details = ", ".join(filter(None, names))
-        yield f"  {owner}{': ' if details else ''}{details}."
+        yield f"  {owner}: {', '.join(names)}."
 
 
 def _entry(path: tuple[str, ...]) -> str:
@@ -214,8 +215,8 @@ def _cost(checked: Checked) -> Iterator[str]:
     size = checked.size
     yield (
         f"{_count(size.runs, 'run')} and {_count(size.burn_ins, 'burn-in')}, together about "
-        f"{duration(size.seconds)} on one thread ({size.cell_hours:.2g} cell-hours at {size.speed:.0g} a "
-        "second); runs share the processors."
+        f"{duration(size.seconds)} of work for one thread ({size.cell_hours / 1e6:,.0f} million cell-hours); "
+        "runs share the processors."
     )
     yield (
         f"The largest run has {size.sites:,} sites and about {size.cells:,.0f} cells, and takes "

@@ -74,7 +74,9 @@ def _burn_in(path: Path) -> str:
     ]
     lines.append(_line("steps", f"{meta['steps']} from the seeding"))
     for number, lesion in enumerate(meta["layout"]):
-        lines.append(_line("lesion", f"{number}: {_shape(lesion['shape'])} sites, {', '.join(lesion['kinds'])}"))
+        lines.append(
+            _line("lesion", f"{number}: {_shape(lesion['shape'])} sites, {', '.join(lesion['kinds'])}")
+        )
     size = sum(array.nbytes for array in arrays.values())
     lines.append(_line("arrays", f"{len(arrays)}, {size / 1e6:.3g} MB in memory"))
     return "\n".join([*lines, _line("file", str(path))])

@@ -205,7 +205,7 @@ def _trait(name: str, start: float | Spread) -> str:
     if not isinstance(start, Spread):
         return f"{name} {_plain(start)}"
     if start.share is not None:
-        return f"{name} 1 in {_percent(start.share)} of cells"
+        return f"{name} in {_percent(start.share)} of cells"
     return f"{name} around {_plain(start.median)} (log-normal, sigma {_plain(start.log_sd)})"
 
 

@@ -14,7 +14,8 @@ import pytest
 from experiment_fakes import ENGINE, FakeArm, FakeExperiment
 
 from simulator.base.errors import InputError, SimulatorError
-from simulator.experiment.execute import execute
+from simulator.base.log import get_logger, to_console
+from simulator.experiment.execute import _aside, execute
 from simulator.experiment.plan import Plan, plan
 from simulator.experiment.progress import Progress
 from simulator.experiment.study import Study
@@ -340,7 +341,8 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 from experiment_fakes import ENGINE, FakeExperiment
-from simulator.experiment.execute import execute
+from simulator.base.log import get_logger, to_console
+from simulator.experiment.execute import _aside, execute
 trouble = {{"msc 1": "sleep 60", "control 1": "sleep 60"}}
 try:
     execute(FakeExperiment(marks={marks!r}, trouble=trouble), {out!r}, workers={workers}, engine=ENGINE)
@@ -374,3 +376,15 @@ def test_ctrl_c_and_termination_stop_cleanly(tmp_path, marks, out, sent, workers
     assert not list(out.glob("lock*"))
     workers = {int(path.name.rsplit(" ", 1)[1]) for path in marks.iterdir()}
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+
+
+def test_what_runs_say_goes_to_the_log_of_their_study_alone(tmp_path, capsys):
+    """Every run of a study may say the same; the console stays readable."""
+    (tmp_path / "runs").mkdir()
+    body = get_logger("body")
+    to_console()
+    with _aside(tmp_path / "runs" / "a.h5"):
+        body.warning("the tumor is too large")
+    assert "too large" not in capsys.readouterr().err
+    assert (tmp_path / "log.txt").read_text().endswith("WARNING the tumor is too large\n")
+    assert body.propagate and not body.handlers

@@ -154,6 +154,22 @@ def test_unfinished_and_damaged_runs_and_lost_tables_are_told(tmp_path):
     assert "The figure 'calendar' is not drawn" in read.text
 
 
+def test_a_warning_of_many_runs_is_told_once(tmp_path):
+    folder = make_study(tmp_path / "study", Fake(arms=TWO, **LEAN), tables=False)
+    day = "2026-01-01 00:00:00,000"
+    lines = ["INFO    1 of 2 runs", "WARNING tumor (0.79 mL) too large", "WARNING tumor (8e-1 mL) too large"]
+    (folder / "log.txt").write_text("".join(f"{day} {line}\n" for line in [*lines, "ERROR   lost"]))
+    assert open_study(folder).warnings == ["tumor (0.79 mL) too large", "lost"]
+
+
+def test_a_fan_of_few_runs_is_their_range(tmp_path):
+    few = open_study(make_study(tmp_path / "few", Fake(arms=TWO, **LEAN), tables=False))
+    assert few.spread == ("range", 0.0, 1.0)
+    for arm in few.arms:
+        few.files |= {(arm, patient, 1): few.folder for patient in range(3, 22)}
+    assert few.spread == ("5–95 %", 0.05, 0.95)
+
+
 def test_a_study_that_has_not_begun_has_a_page(tmp_path):
     folder = make_study(tmp_path / "study", Fake(arms=TWO, **LEAN), tables=False)
     for path in (folder / "runs").iterdir():
@@ -180,7 +196,7 @@ def test_a_folder_that_holds_no_study_is_refused(tmp_path, plan):
 
 
 def test_no_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="There is no folder"):
         page.write(tmp_path / "nowhere")
 
 

@@ -97,6 +97,24 @@ def test_a_paired_panel_starts_at_no_difference_and_ends_at_the_contrast(study):
         assert np.allclose([course[0], course[-1]], [1.0, ratio])
 
 
+def test_ticks_below_an_interval_are_its_pairs(study):
+    (axes,) = forest.contrasts(study).figure.axes
+    ticks = [line.get_xdata() for line in axes.get_lines() if line.get_marker() == "|"]
+    assert len(ticks) == len(study.tables["contrasts"])
+    for pairs, row in zip(ticks, study.tables["contrasts"].itertuples(), strict=True):
+        assert len(pairs) == row.pairs and np.isclose(np.exp(np.log(pairs).mean()), row.ratio)
+
+
+def test_mscs_near_a_section_are_shown_the_nearest_on_top(study):
+    sections = maps._sections(study)[0]
+    tissue = next(section.tissue for section in sections if section.arm == "once" and section.day > 0)
+    kind = tissue["kind"]
+    msc = kind.attrs["flag_meanings"].split().index("msc")
+    points, depth = maps._near(tissue, "msc")
+    assert len(points) == (kind.values == msc).sum() > 0  # the block is thinner than what is shown
+    assert list(depth) == sorted(depth, reverse=True) and depth.max() <= 15.0
+
+
 def test_the_calendar_marks_every_dose(study):
     plot = dosing.calendar(study)
     days = [line.get_xdata() for line in plot.figure.axes[0].get_lines() if line.get_linestyle() == "None"]

@@ -206,3 +206,33 @@ def test_two_patients_have_their_own_dice(experiment, grown, tmp_path):
     assert state(branch(experiment, "vehicle", 2, 1, other)) != state(
         branch(experiment, "vehicle", 1, 1, grown)
     )
+
+
+@pytest.mark.slow
+def test_halving_every_step_moves_means_by_less_than_two_percent(tmp_path):
+    """Counts and kills of six mice over five days: 2 %, beyond 2 standard errors of the difference."""
+    means = {}
+    for scale, steps in ((1, ("1 h", "4 min")), (2, ("30 min", "2 min"))):
+        file = tmp_path / f"steps{scale}.yaml"
+        file.write_text(
+            "title: Steps\nuse: [mouse_ct26]\nblock: {shape: [32, 32, 32]}\nduration: 5 d\narms: {a: {}}\n"
+            f"population: null\nstep: {{tissue: {steps[0]}, motility: {steps[1]}, fields: {steps[0]}}}\n"
+        )
+        model = sim.load(file).model("a", 1, "burn_in")
+        means[scale] = np.array([_means(Simulation(model, (5, 1, k))) for k in range(1, 7)])
+    full, half = means[1], means[2]
+    change = half.mean(axis=0) / full.mean(axis=0) - 1
+    error = np.sqrt((full.var(axis=0, ddof=1) + half.var(axis=0, ddof=1)) / 6) / full.mean(axis=0)
+    assert np.all(np.abs(change) < 0.02 + 2 * error), (change, error)
+
+
+def _means(simulation: Simulation) -> np.ndarray:
+    """Mean tumor, CD8 and engaged CD8 cells from day 2 to 5, and kills and births by day 5."""
+    counts = []
+    for step in range(round(120 / simulation.dt)):
+        simulation.advance()
+        if step * simulation.dt >= 48 and step * simulation.dt % 6 == 0:
+            now = observe(simulation.lesions[0])
+            counts.append([now[name] for name in ("tumor_cells", "cd8", "cd8_engaged")])
+    now = observe(simulation.lesions[0])
+    return np.array([*np.mean(counts, axis=0), now["kills_cd8"], now["births_tumor"]])

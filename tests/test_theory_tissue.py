@@ -189,3 +189,27 @@ def test_a_share_and_a_log_normal_start_with_their_moments():
     logs = np.log(b)
     assert abs(logs.mean() - math.log(2.0)) < 3 * 0.5 / math.sqrt(n)
     assert logs.std() == pytest.approx(0.5, rel=0.02)
+
+
+def test_kills_of_short_arrests_do_not_depend_on_the_sub_step():
+    """Effectors that arrest for 30 min and walk on: kills at 4 and at 1 min agree within 3 % and 3 SE."""
+    effector = Cell(
+        layer="lymphoid",
+        behaviors={
+            "kill": Behavior(base=6 / 24, targets="tumor", hits=3, repair="50 min", arrest="30 min"),
+            "migrate": Behavior(base=15.0),
+        },
+    )
+    cells = {"nk": effector, "tumor": Cell(layer="bulk", traits={"mhc1": 1.0}, behaviors={})}
+    crowd = Tissue(stroma=0.0, vessel=0.0, infiltrate={"nk": {"nest": "160 cells/mm2"}})
+    kills = []
+    for minutes in (4, 1):
+        of = block(
+            lesion((20, 20, 20), walls="periodic", cells=cells, fields={}, tissue=crowd),
+            step=Step(motility=f"{minutes} min"),
+        )
+        for step in range(1, 121):
+            of.advance(step, Inputs())
+            of.state.bulk[:] = of.kind("tumor")
+        kills.append(int(of.state.kills.sum()))
+    assert abs(kills[0] - kills[1]) < 0.03 * kills[1] + 3 * math.sqrt(sum(kills))

@@ -38,9 +38,9 @@ def contrasts(study: Study) -> Plot:
     _estimates(axes, study, rows, log)
     _columns(axes, rows)
     caption = (
-        "Left of the line: less than the reference. The bar is the interval of each contrast alone, a tick below "
-        "it one patient and replicate. Filled: a difference was seen at the stated level after adjusting for the "
-        "number of contrasts (Holm)."
+        "Left of the line: less than the reference. The bar is the interval of each contrast alone, a tick "
+        "below it one patient and replicate. Filled: a difference was seen at the stated level after "
+        "adjusting for the number of contrasts (Holm)."
     )
     return Plot("contrasts", "Contrasts", caption, figure)
 
@@ -82,7 +82,8 @@ def _pairs(study: Study, row: pd.Series) -> np.ndarray:
     """The difference in each pair of a contrast, on the scale of its outcome."""
     log, name = stats.split_outcome(str(row["outcome"]))
     table = study.table(name)
-    if table is None or row["day"] not in table.index or not {row["first"], row["second"]} <= {*table.columns.levels[0]}:
+    arms = {row["first"], row["second"]}
+    if table is None or row["day"] not in table.index or not arms <= {arm for arm, *_ in table.columns}:
         return np.empty(0)
     first, second = (table.loc[row["day"], row[side]] for side in ("first", "second"))
     difference = (np.log(first) - np.log(second) if log else first - second).to_numpy()

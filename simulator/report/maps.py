@@ -86,8 +86,8 @@ def chemokine_map(study: Study) -> Plot:
     bar.set_label(f"CXCL9 ({clean(sections[0].tissue[_FIELD].attrs.get('units', ''), 16)})")
     bar.outline.set_visible(False)
     caption = (
-        "Concentration of CXCL9 and its mean over the section, one color scale for all panels. It is even where "
-        f"the block is smaller than the decay length of CXCL9. {_diamonds(sections)}"
+        "Concentration of CXCL9 and its mean over the section, one color scale for all panels. It is even "
+        f"where the block is smaller than the decay length of CXCL9. {_diamonds(sections)}"
     )
     return Plot("chemokine_map", "Chemokine in the tissue", caption, figure)
 
@@ -201,8 +201,9 @@ def _draw_tissue(axes: Axes, tissue: xr.Dataset) -> None:
     site = 72 * width / plane.shape[1]
     for kind in (kind for kind, dots in seen.items() if dots):
         points, mark = _points(tissue["lymphoid"], kind), style.MARKS.get(kind, "o")
+        size = min(6.5, max(1.8, 0.95 * site)) * _LARGER.get(mark, 1.0)
         axes.plot(
-            *points.T, mark, color=colors[kind], markersize=min(6.5, max(1.8, 0.95 * site)) * _LARGER.get(mark, 1.0),
+            *points.T, mark, color=colors[kind], markersize=size,
             markeredgecolor="white", markeredgewidth=0.6, zorder=3, rasterized=len(points) > 400,
         )  # fmt: skip
     _draw_mscs(axes, tissue, colors.get("msc", style.KINDS["msc"]), min(9.0, max(4.5, 1.3 * site)) ** 2)

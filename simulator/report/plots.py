@@ -130,8 +130,7 @@ def tumor_volume(study: Study) -> Plot:
     figure, axes = panels(
         count,
         "Tumor volume in every arm",
-        f"Median and {study.spread[0]} (shade) of {study.people()}; thin lines: single runs; marks at the foot: "
-        "doses.",
+        f"Median and {study.spread[0]} (shade) of {study.people()}; thin lines: runs; marks below: doses.",
         across,
         arm_legend(study, arms) + product_legend(study),
     )
@@ -262,8 +261,9 @@ def cell_counts(study: Study) -> Plot:
     names = ["tumor_cells", "killed_tumor", "cd8", "cd4", "treg", "nk", "msc_alive"]
     figure = _courses(study, names, "Cells in the block")
     caption = (
-        "Cells alive in the simulated block, and tumor cells killed there by lymphocytes since it was seeded. A "
-        "packed block stays full: its tumor grows by the cells that it pushes out. What never appears is not drawn."
+        "Cells alive in the simulated block, and tumor cells killed there by lymphocytes since it was "
+        "seeded. A packed block stays full: its tumor grows by the cells that it pushes out. What never "
+        "appears is not drawn."
     )
     return Plot("cell_counts", "Cell counts", caption, figure)
 

@@ -17,6 +17,10 @@ from .study import Study
 
 _CHIPS = {compare.DIFFERENCE: "difference", compare.TOO_FEW_MSCS: "few"}
 _RUN_COLUMNS = ["arm", "patient", "replicate", "complete", "last_day", "expected_mscs", "h_hot", "digest"]
+_FEW = (
+    f"Some doses bring fewer than {compare.FEW_MSCS:g} MSCs to this block of tumor. Where a verdict says so, "
+    "the study speaks neither for nor against the therapy. A larger block meets more MSCs."
+)
 _LONG = 24  # a longer table is folded
 
 
@@ -82,6 +86,8 @@ def _answer(study: Study) -> Html:
         for _, row in rows.iterrows()
     ]  # fmt: skip
     answer = tag("ul", *items, class_="verdicts card") if items else tag("p", "There is no contrast to tell.")
+    if rows["verdict"].eq(compare.TOO_FEW_MSCS).any() if len(rows) else False:
+        answer += tag("div", tag("p", _FEW), class_="callout card")
     if study.notes:
         told = [tag("p", note) for note in study.notes[:3]]
         if len(study.notes) > 3:
@@ -128,7 +134,8 @@ def _contrasts(study: Study) -> Html:
         f"Outcome: {rows['outcome'].iloc[0]}, first arm {'over' if log else 'minus'} second, on day "
         f"{_short(rows['day'].max())}. Correlation: between the paired arms, what pairing gains from. "
         f"Detectable: true {'ratios so far from one' if log else 'differences so large'}, or more, are seen "
-        "with power 0.8 by this many pairs. H_hot: the highest bulk CXCR3 occupancy by MSC-made CXCL9.",
+        "with power 0.8 by this many pairs. H_hot: at its peak, the CXCL9 of the block's living MSCs, spread "
+        "evenly, over the concentration of half-maximal entry; far below 1 they recruit only nearby.",
         class_="facts",
     )
     more = tag("details", tag("summary", "Remarks on each contrast"), tag("ul", *notes, class_="facts"))
@@ -140,13 +147,13 @@ def _contrast_row(row: pd.Series, log: bool) -> tuple[object, ...]:
     value, low, high, far = (float(row[name]) for name in ("difference", "low", "high", "detectable"))
     if log:
         value, low, high = (math.exp(number) for number in (value, low, high))
-    detectable = _short(far)
+    detectable = _exact(far)
     if log and math.isfinite(far):
-        detectable = f"{_short(math.exp(-far))} or {_short(math.exp(far))}"
-    between = f"{_short(low, 3)} to {_short(high, 3)}" if math.isfinite(low) else "–"
-    measured = (_short(row[name]) for name in ("p_adjusted", "correlation"))
-    arms = f"{row['first']} {'/' if log else '−'} {row['second']}"
-    return (arms, _short(value, 3), between, int(row["pairs"]), *measured, detectable,
+        detectable = f"{_exact(math.exp(-far))} or {_exact(math.exp(far))}"
+    between = f"{_exact(low)} to {_exact(high)}" if math.isfinite(low) else "–"
+    measured = _short(row["p_adjusted"]), _short(row["correlation"], 3)
+    arms = f"{row['first']}\u00a0{'/' if log else '−'}\u00a0{row['second']}"
+    return (arms, _exact(value), between, int(row["pairs"]), *measured, detectable,
             _short(row["expected_mscs"]), _short(row["h_hot"]), row["verdict"])  # fmt: skip
 
 
@@ -187,7 +194,7 @@ def _methods(study: Study) -> Html:
         "over patients (over replicates where there is one patient). A difference is called seen where p, "
         f"adjusted for the number of contrasts after Holm, is below {1 - study.level:.2g}. Where fewer than "
         f"{compare.FEW_MSCS:g} MSCs are expected per dose and block, no verdict on the therapy is given.",
-        f"Shades in figures over time show the {study.spread[0]} of the runs, not the uncertainty of their median.",
+        f"Shades in figures over time show the {study.spread[0]} of the runs, not the error of their median.",
     ]
     halves = (" ".join(told[:4]), " ".join(told[4:]))
     return join(tag("p", half) for half in halves)
@@ -262,6 +269,13 @@ def _short(value: object, digits: int = 2) -> str:
     if not isinstance(value, int | float) or not math.isfinite(value) or pd.isna(value):
         return "–"
     return number(value) if float(value).is_integer() else number(_round(value, digits))
+
+
+def _exact(value: float) -> str:
+    """Three significant digits, zeros at the end kept, so that a column reads alike."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:#.3g}".rstrip(".").replace("-", "−") if 1e-3 <= abs(value) < 1e3 else _short(value, 3)
 
 
 def _round(value: float, digits: int = 3) -> float:

@@ -26,11 +26,14 @@ _PRIORITY = STREAM["priority"]
 def engage(state, tables, lattice, fields, unblocked, plasma, dice, step, part, dt, sub_steps, start, stop):
     """Free effectors in slots [start, stop) look at the own site and the face neighbors for a target.
 
-    One of the targets in reach, drawn evenly, is recognized with the product of its `on` traits.
+    One of the targets in reach, drawn evenly, is recognized with the product of its `on` traits.  A cell
+    looks when its hop clock rings, so that the walk between two arrests has a length of its own and not
+    that of a sub-step; a cell that cannot hop looks in every sub-step.
     """
     x = np.zeros(max(1, len(tables.senses)))
     for slot in range(start, stop):
-        if state.agents[slot].killer == 0 or state.agents[slot].target >= 0:
+        agent = state.agents[slot]
+        if agent.killer == 0 or agent.target >= 0 or (agent.hop > 0.0 and agent.proposal == -1):
             continue
         kind = state.agents[slot].kind
         wanted = tables.kinds[kind].kill_target
@@ -56,7 +59,13 @@ def engage(state, tables, lattice, fields, unblocked, plasma, dice, step, part, 
             state.facing[slot, j] = trait_of(state, tables, goal, tables.target_trait[j])
         sense_agent(state, tables, lattice, fields, slot, 1, sub_steps, x)
         rate = evaluate(tables, tables.kinds[kind].kill, x, unblocked, plasma)
-        state.agents[slot].hit = rate * dt
+        state.agents[slot].hit = rate * exposure(tables.kinds[kind].kill_release, dt)
+
+
+@kernel
+def exposure(release, dt):
+    """Mean time that an arrest which ends with hazard `release` lasts within a sub-step of dt."""
+    return dt if release <= 0.0 else (1.0 - math.exp(-release * dt)) / release
 
 
 @kernel(inline=True)

@@ -12,6 +12,9 @@ from ..base.rng import STREAM, uniform, uniforms
 from .fields import value_gradient_at
 from .lattice import coordinates, directions, neighbor
 
+# A cell whose hop clock rang, but that stays: it still looks around for a target.
+LOOKS = -2
+
 _HOP = STREAM["hop"]
 _PRIORITY = STREAM["priority"]
 
@@ -28,6 +31,7 @@ def propose_hops(state, tables, lattice, fields, dice, step, part, start, stop):
         u, v = uniforms(dice, _HOP, step, part, site)
         if u >= chance:
             continue
+        state.agents[slot].proposal = LOOKS
         kind = state.agents[slot].kind
         z, y, x = coordinates(lattice, site)
         u = u / chance

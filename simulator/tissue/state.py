@@ -40,7 +40,7 @@ AGENT = np.dtype(
         ("id", np.int64),  # birth step · 2³³ + layer · 2³² + birth site
         ("site", np.int64),
         ("target", np.int64),  # site of the engaged target, −1 for none
-        ("proposal", np.int64),  # site it would hop to, −1 for none
+        ("proposal", np.int64),  # site it would hop to; −1: no hop is due, −2: due, but it stays
         ("hop", np.float64),  # chance of a hop a sub-step
         ("hit", np.float64),  # mean hits a sub-step on the present target
         ("dose", np.int32),  # number of the dose it came with, 0 for none

@@ -47,7 +47,7 @@ def walk(size: int = 128) -> list[dict]:
     hopped = np.count_nonzero(block.state.agents.site[:cells] != start) / cells
     seconds = _median(sub_step, 30)
     rate = cells / seconds
-    note = f"{cells} cells in site order, {hopped:.0%} hop; {1e9 / rate:.0f} ns a move; first milestone 6"
+    note = f"{cells} cells in site order, {hopped:.0%} hop; {1e9 / rate:.0f} ns a move"
     return [row("walk", rate / 1e6, "M moves/s a thread", 15.0, True, _peer(_KATHER_MOVES, "sub-moves/s"),
                 rate / _KATHER_MOVES, note)]  # fmt: skip
 
@@ -92,7 +92,7 @@ def block(size: int = 96) -> list[dict]:
     tissue = simulation.lesions[0].block
     rate = 1.0 / cost
     note = (f"{size}³, {cells} living cells with stroma and vessels, {human.agents(tissue)} of them listed; "
-            f"{cost * 1e9:.0f} ns a cell-hour; first milestone 1")  # fmt: skip
+            f"{cost * 1e9:.0f} ns a cell-hour")  # fmt: skip
     return [row("block", rate / 1e6, "M cell-hours/s a thread", 5.0, True,
                 _peer(_KATHER_HOURS, "cell-hours/s"), rate / _KATHER_HOURS, note)]  # fmt: skip
 

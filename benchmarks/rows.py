@@ -40,18 +40,33 @@ def _rounded(value: float) -> float:
 def machine() -> str:
     """Processor, versions, date and load in one line: a figure means nothing without them."""
     versions = ", ".join(f"{name} {number}" for name, number in provenance.packages().items())
-    busy = f", load average {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
     return (f"{provenance.processor()['model']}, {os.cpu_count()} cores, {platform.system()}; simulator "
             f"{provenance.version()} (sources {provenance.source_hash()}), {versions}; "
-            f"{date.today().isoformat()}{busy}")  # fmt: skip
+            f"{date.today().isoformat()}{_busy()}")  # fmt: skip
+
+
+def _busy() -> str:
+    """How busy other programs keep the machine, where it can tell."""
+    if not hasattr(os, "getloadavg"):
+        return ""
+    load = os.getloadavg()[0]
+    warning = (
+        ".  Other programs ran meanwhile: figures by the clock are too slow, `threads` most"
+        if load > 0.5
+        else ""
+    )
+    return f", load average {load:.1f} at the start{warning}"
 
 
 def print_table(rows: list[dict]) -> None:
-    """Show the rows on the screen."""
-    table = Table(*COLUMNS, show_lines=True)
+    """Show the rows on the screen, their notes below."""
+    table = Table(*COLUMNS[:-1])
     for measured in rows:
-        table.add_row(*(_word(measured[column]) for column in COLUMNS))
-    Console().print(table)
+        table.add_row(*(_word(measured[column]) for column in COLUMNS[:-1]))
+    console = Console(highlight=False)
+    console.print(table)
+    for measured in rows:
+        console.print(f"{measured['name']}: {measured['note']}", soft_wrap=True)
 
 
 def write_markdown(rows: list[dict], about: str, path: Path) -> None:

@@ -63,7 +63,7 @@ def check(file: _File, /, *, overrides: _Set = None) -> None:
     checked = _checked(file, overrides)
     print(f"{file}: no problems. {checked.size}")
     for sentence in checked.experiment.idle:
-        print(f"no effect here: {sentence}")
+        print(f"idle: {sentence}")
 
 
 @_command

@@ -181,8 +181,8 @@ def _assumed(experiment: Experiment) -> Iterator[str]:
     for path, source in entries:
         if source.startswith("assumed"):
             deep = len(path) > 2 or path[0] == "cells"
-            owner, entry = (path[:2], _entry(path[2:])) if deep else (path[:1], " ".join(path[1:]))
-            found.setdefault(" ".join(owner), []).append(entry or "as a whole")
+            place, entry = (path[:2], _entry(path[2:])) if deep else (path[:1], " ".join(path[1:]))
+            found.setdefault(" ".join(place), []).append(entry or "as a whole")
     count = sum(map(len, found.values()))
     if count:
         yield f"{count} of {len(entries)} sourced entries are assumed; `source:` in the files says why."

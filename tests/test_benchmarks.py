@@ -105,9 +105,9 @@ def test_a_missed_target_is_met_false_and_says_why(bench):
     assert rows.row("walk", 3.0, "M", 2.0, at_least=True)["met"] is True
     assert rows.row("compile", 3.0, "s", 2.0)["met"] is False
     missed = bench._explained(rows.row("walk", 1.0, "M", 2.0, at_least=True, note="n"))
-    assert missed["note"] == f"n; missed: {bench.REASONS['walk']}"
-    met = rows.row("walk", 3.0, "M", 2.0, at_least=True, note="n")
-    assert bench._explained(met) == met
+    assert missed["note"] == f"n; first milestone 6; missed: {bench.REASONS['walk']}"
+    met = bench._explained(rows.row("walk", 3.0, "M", 2.0, at_least=True, note="n"))
+    assert met["note"] == "n; first milestone 6"
 
 
 def test_the_command_writes_json_and_prints_the_table(small, tmp_path, capsys):

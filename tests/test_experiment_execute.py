@@ -341,7 +341,6 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 from experiment_fakes import ENGINE, FakeExperiment
-from simulator.base.log import get_logger, to_console
 from simulator.experiment.execute import _aside, execute
 trouble = {{"msc 1": "sleep 60", "control 1": "sleep 60"}}
 try:
@@ -378,10 +377,11 @@ def test_ctrl_c_and_termination_stop_cleanly(tmp_path, marks, out, sent, workers
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
-def test_what_runs_say_goes_to_the_log_of_their_study_alone(tmp_path, capsys):
+def test_what_runs_say_goes_to_the_log_of_their_study_alone(tmp_path, capsys, monkeypatch):
     """Every run of a study may say the same; the console stays readable."""
     (tmp_path / "runs").mkdir()
     body = get_logger("body")
+    monkeypatch.setattr(get_logger(), "handlers", [])
     to_console()
     with _aside(tmp_path / "runs" / "a.h5"):
         body.warning("the tumor is too large")

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 
 from simulator.report import cells, style
 
-NAMES = {code: name for code, name in enumerate([*style.KINDS, "fibroblast"])}
+NAMES = dict(enumerate([*style.KINDS, "fibroblast"]))
 COLORS = style.kind_colors(NAMES.values())
 
 

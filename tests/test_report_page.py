@@ -10,6 +10,7 @@ from report_fakes import ARMS, EVERYTHING, Fake, FakeArm, make_study
 from simulator.base.errors import InputError, SimulatorError
 from simulator.report import page, style
 from simulator.report.html import Html, tag
+from simulator.report.study import open_study
 
 SMALL = {"days": 4, "every": 2, "shape": (2, 8, 8), "patients": 2}
 LEAN = {**SMALL, "without": EVERYTHING - {"tumor_volume"}}
@@ -102,6 +103,11 @@ def test_every_link_leads_somewhere_and_no_name_is_used_twice(read, folder):
     clips = re.findall(r"url\(#([^)]*)\)", (folder / "report.html").read_text(encoding="utf-8"))
     assert clips and set(clips) <= set(names)
     assert all((folder / link).is_file() for link in read.values("href") if link.startswith("figures/"))
+
+
+def test_figures_are_numbered_as_they_come(read):
+    numbers = [int(number) for number in re.findall(r"Figure (\d+)\.", read.text)]
+    assert numbers == list(range(1, len(page.FIGURES) + 1))
 
 
 def test_figures_follow_the_scheme_of_the_reader(folder):

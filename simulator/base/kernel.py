@@ -47,7 +47,7 @@ CACHE_DIR = _cache_root() / f"kernels-{sources_hash()}"
 numba.config.CACHE_DIR = str(CACHE_DIR)  # the variable would come too late where numba is imported already
 
 
-def kernel(function=None, *, inline=False):
+def kernel(function=None, *, inline=False, allocates=False):
     """Compile `function` with numba: cached on disk, without the GIL, IEEE arithmetic.
 
     Threads come from `base.threads`, which calls one serial kernel on many
@@ -56,9 +56,11 @@ def kernel(function=None, *, inline=False):
 
     inline : compile into the caller at LLVM's discretion is the default; True
         forces it, for a function of a few lines in an innermost loop.
+    allocates : the kernel makes arrays of its own.  Only then does it count references to arrays, which in
+        a loop over cells costs more than the work itself.
     """
     if function is None:
-        return lambda f: kernel(f, inline=inline)
+        return lambda f: kernel(f, inline=inline, allocates=allocates)
     return numba.njit(
         function,
         cache=True,
@@ -66,6 +68,7 @@ def kernel(function=None, *, inline=False):
         fastmath=False,
         error_model="numpy",
         forceinline=inline,
+        _nrt=allocates,
     )
 
 

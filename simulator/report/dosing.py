@@ -1,7 +1,5 @@
 """The figures of dosing: what each arm receives and when, and where the infused cells go."""
 
-from collections.abc import Callable
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -150,6 +148,3 @@ def _dose_panel(axes: Axes, study: Study, arm: str, label: bool) -> None:
     axes.spines["bottom"].set_visible(False)
     days_x(axes, *study.span, label=label)
     axes.tick_params(axis="x", length=0)
-
-
-FIGURES: tuple[Callable[[Study], Plot], ...] = (calendar, biodistribution)

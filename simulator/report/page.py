@@ -8,7 +8,17 @@ from .canvas import Missing, Plot, save, write_whole
 from .html import Html, escaped, figure as framed, join, tag
 from .study import Study, open_study
 
-FIGURES = (*dosing.FIGURES[:1], *forest.FIGURES, *plots.FIGURES, *dosing.FIGURES[1:], *maps.FIGURES)
+FIGURES = (  # in the order of the page, which numbers them
+    dosing.calendar,
+    *forest.FIGURES,
+    plots.tumor_volume,
+    plots.paired_difference,
+    plots.cell_counts,
+    plots.immune_density,
+    dosing.biodistribution,
+    plots.chemokine,
+    *maps.FIGURES,
+)
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 

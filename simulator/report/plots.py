@@ -1,10 +1,10 @@
-"""The figures of time: one function a figure, listed at the end.
+"""The figures of time: one function a figure.
 
 Each takes a `Study` and returns a `Plot`, or raises `Missing` where the study
 recorded nothing to draw it from.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -289,12 +289,3 @@ def chemokine(study: Study) -> Plot:
         "Mean and maximum over the block, and the plasma concentration, which counts against recruitment."
     )
     return Plot("chemokine", "Chemokine", caption, figure)
-
-
-FIGURES: tuple[Callable[[Study], Plot], ...] = (
-    tumor_volume,
-    paired_difference,
-    cell_counts,
-    immune_density,
-    chemokine,
-)

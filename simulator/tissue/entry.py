@@ -22,7 +22,7 @@ _ORIGIN = STREAM["origin"]
 _PLACE = STREAM["place"]
 
 
-@kernel
+@kernel(allocates=True)
 def draw_admissions(
     tables, lattice, fields, unblocked, plasma, blood, dice, step, dt, volume, vessels, serves, counts
 ):
@@ -47,7 +47,7 @@ def draw_admissions(
     return total
 
 
-@kernel
+@kernel(allocates=True)
 def admit(state, tables, spreads, lattice, near, dice, step, vessels, counts):
     """Put the admitted cells at or near their vessels; who finds no room within reach is turned away."""
     for i in range(len(vessels)):
@@ -78,7 +78,7 @@ def draw_arrivals(dice, step, mean, vessels, serves, counts):
     return total
 
 
-@kernel
+@kernel(allocates=True)
 def arrive(
     state,
     tables,

@@ -133,7 +133,7 @@ def value_at(fields, f, z, y, x):
     return c0 + tz * (c1 - c0)
 
 
-@kernel
+@kernel(allocates=True)
 def value_row(fields, f, z, y, out):
     """Concentrations of field f at all sites of the row (z, y) into out, f8[nx]: trilinear, z and y first."""
     z0, z1, tz = _between(z, fields.gz[f], fields.nz[f], fields.periodic)

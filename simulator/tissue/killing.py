@@ -22,7 +22,7 @@ _REPAIR = STREAM["repair"]
 _PRIORITY = STREAM["priority"]
 
 
-@kernel
+@kernel(allocates=True)
 def engage(state, tables, lattice, fields, unblocked, plasma, dice, step, part, dt, sub_steps, start, stop):
     """Free effectors in slots [start, stop) look at the own site and the face neighbors for a target.
 
@@ -31,6 +31,14 @@ def engage(state, tables, lattice, fields, unblocked, plasma, dice, step, part, 
     that of a sub-step; a cell that cannot hop looks in every sub-step.
     """
     x = np.zeros(max(1, len(tables.senses)))
+    body = (unblocked, plasma)
+    _engage_slots(state, tables, lattice, fields, body, dice, step, part, dt, sub_steps, start, stop, x)
+
+
+@kernel
+def _engage_slots(state, tables, lattice, fields, body, dice, step, part, dt, sub_steps, start, stop, x):
+    """`engage` on scratch of the caller's."""
+    unblocked, plasma = body
     for slot in range(start, stop):
         agent = state.agents[slot]
         if agent.killer == 0 or agent.target >= 0 or (agent.hop > 0.0 and agent.proposal == -1):
@@ -90,16 +98,20 @@ def _nth_target(state, lattice, site, z, y, x, wanted, n):
     return site
 
 
-@kernel
+@kernel(allocates=True)
 def strike(state, tables, dice, step, part, dt):
     """Engaged effectors hit; the hits of a sub-step add up; a target with enough of them is dying.
 
     The killer is the hitter of that sub-step with the lowest priority.  Returns the number of kills.
     """
-    agents = state.count[AGENTS]
-    hitters = np.empty(agents, np.int64)
+    return _strike(state, tables, dice, step, part, dt, np.empty(state.count[AGENTS], np.int64))
+
+
+@kernel
+def _strike(state, tables, dice, step, part, dt, hitters):
+    """`strike` with room for the slots of the hitters."""
     hits = 0
-    for slot in range(agents):
+    for slot in range(state.count[AGENTS]):
         goal = state.agents[slot].target
         if goal < 0:
             continue

@@ -128,7 +128,7 @@ def _cycle(g, top, diffusion, known):
                 _relax(g, level, diffusion, color, OMEGA if sweep == 0 else 1.0, zero, g.grid[level].nz)
 
 
-@kernel
+@kernel(allocates=True)
 def _load(g, level, c, s, u, decay, rate, z0, z1):
     """Write the planes' c, right-hand side and loss by color, and the sums of |s| and |c|."""
     ny, nx = g.grid[level].ny, g.grid[level].nx
@@ -193,7 +193,7 @@ def _row_total(values):
     return total
 
 
-@kernel
+@kernel(allocates=True)
 def _invert(g, level, diffusion, z0, z1):
     """Average the loss of a level to the coarse planes [z0, z1), then turn it into 1/diagonal."""
     m = g.grid[level].stride
@@ -218,7 +218,7 @@ def _invert(g, level, diffusion, z0, z1):
             _write_coarse(g, level + 1, coarse_z, coarse_y, mean, g.inverse)
 
 
-@kernel
+@kernel(allocates=True)
 def _restrict(g, level, diffusion, known, z0, z1):
     """Average the residual of a level to the coarse planes [z0, z1); Σ|residual| of each to g.sums[0]."""
     mean = np.zeros(g.grid[level + 1].nx)
@@ -299,7 +299,7 @@ def _straighten(g, level, z0, z1):
             )
 
 
-@kernel
+@kernel(allocates=True)
 def _interpolate(g, level, z0, z1):
     """Add the correction of the next coarser level, interpolated, to planes [z0, z1)."""
     n = g.grid[level + 1].nx

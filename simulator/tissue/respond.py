@@ -18,7 +18,7 @@ from .state import DYING
 _CLOCK = STREAM["clock"]
 
 
-@kernel
+@kernel(allocates=True)
 def relaxation(tables, dt):
     """Share of its distance to the level that each expressed trait keeps over dt hours; f8[E, 2].
 
@@ -37,7 +37,7 @@ def relax(value, level, kept, e):
     return level + (value - level) * (kept[e, 0] if level > value else kept[e, 1])
 
 
-@kernel
+@kernel(allocates=True)
 def chance_bounds(tables, dt):
     """No cell of a kind meets any of its hazards within dt hours with more than this chance; f8[K].
 
@@ -71,7 +71,7 @@ def ring(tables, kind, x, unblocked, plasma, u, v, dt):
     return -1
 
 
-@kernel
+@kernel(allocates=True)
 def respond_bulk(
     state, sensed, tables, lattice, fields, used, unblocked, plasma, dice, step, dt, start, stop
 ):
@@ -81,50 +81,69 @@ def respond_bulk(
     fields that any bulk kind senses, interpolated row by row.
     """
     x = np.zeros(max(1, len(tables.senses)))
-    kept = relaxation(tables, dt)
-    bounds = chance_bounds(tables, dt)
+    kept, bounds = relaxation(tables, dt), chance_bounds(tables, dt)
     lines = np.zeros((max(1, len(fields.nx)), lattice.nx))
     for row in range(start, stop):
-        z, y = row // lattice.ny, row % lattice.ny
         for i in range(len(used)):
-            value_row(fields, used[i], z, y, lines[used[i]])
-        for w in range(lattice.nx):
-            site = row * lattice.nx + w
-            kind = int(state.bulk[site])
-            if tables.kinds[kind].active == 0 or state.wounds[site] >= DYING:
-                continue
-            first = tables.kinds[kind].sense_start
-            for j in range(first, tables.kinds[kind].sense_stop):
-                index = tables.senses[j].index
-                if tables.senses[j].code == FIELD:
-                    x[j - first] = lines[index, w]
-                elif tables.senses[j].code == TRAIT:
-                    x[j - first] = float(sensed.site_trait[site, index])
-            if tables.kinds[kind].touches == 1:
-                sense_beside_fields(sensed, tables, lattice, kind, site, x)
-            for e in range(tables.kinds[kind].express_start, tables.kinds[kind].express_stop):
-                level = evaluate(tables, tables.expressed[e].behavior, x, unblocked, plasma)
-                column = tables.expressed[e].column
-                state.site_trait[site, column] = relax(float(state.site_trait[site, column]), level, kept, e)
-            u, v = uniforms(dice, _CLOCK, step, 0, site)
-            if u < bounds[kind]:
-                struck = ring(tables, kind, x, unblocked, plasma, u, v, dt)
-                if struck >= 0:
-                    state.event[site] = 1 + struck - tables.kinds[kind].hazard_start
+            value_row(fields, used[i], row // lattice.ny, row % lattice.ny, lines[used[i]])
+        _respond_row(
+            state, sensed, tables, lattice, lines, unblocked, plasma, dice, step, dt, row, x, kept, bounds
+        )
 
 
 @kernel
+def _respond_row(
+    state, sensed, tables, lattice, lines, unblocked, plasma, dice, step, dt, row, x, kept, bounds
+):
+    """The untracked bulk cells of one row; `lines` holds the row's fields, f8[F, nx]."""
+    for w in range(lattice.nx):
+        site = row * lattice.nx + w
+        kind = int(state.bulk[site])
+        k = tables.kinds[kind]
+        if k.active == 0 or state.wounds[site] >= DYING:
+            continue
+        for j in range(k.sense_start, k.sense_stop):
+            index = tables.senses[j].index
+            if tables.senses[j].code == FIELD:
+                x[j - k.sense_start] = lines[index, w]
+            elif tables.senses[j].code == TRAIT:
+                x[j - k.sense_start] = float(sensed.site_trait[site, index])
+        if k.touches == 1:
+            sense_beside_fields(sensed, tables, lattice, kind, site, x)
+        for e in range(k.express_start, k.express_stop):
+            level = evaluate(tables, tables.expressed[e].behavior, x, unblocked, plasma)
+            column = tables.expressed[e].column
+            state.site_trait[site, column] = relax(float(state.site_trait[site, column]), level, kept, e)
+        u, v = uniforms(dice, _CLOCK, step, 0, site)
+        if u < bounds[kind]:
+            struck = ring(tables, kind, x, unblocked, plasma, u, v, dt)
+            if struck >= 0:
+                state.event[site] = 1 + struck - k.hazard_start
+
+
+@kernel(allocates=True)
 def respond_agents(
     state, tables, lattice, fields, unblocked, plasma, dice, step, dt, dt_motility, start, stop
 ):
     """Cells of the agent list in slots [start, stop): rates of this step, next traits, clocks."""
     x = np.zeros(max(1, len(tables.senses)))
-    sub_steps = dt / dt_motility
-    kept = relaxation(tables, dt)
-    bounds = chance_bounds(tables, dt)
+    kept, bounds = relaxation(tables, dt), chance_bounds(tables, dt)
+    body = (unblocked, plasma)
+    _respond_slots(
+        state, tables, lattice, fields, body, dice, step, dt, dt_motility, start, stop, x, kept, bounds
+    )
+
+
+@kernel
+def _respond_slots(
+    state, tables, lattice, fields, body, dice, step, dt, dt_motility, start, stop, x, kept, bounds
+):
+    """`respond_agents` on scratch arrays of the caller's."""
+    unblocked, plasma = body
     for slot in range(start, stop):
-        kind = state.agents[slot].kind
-        sense_agent(state, tables, lattice, fields, slot, 0, sub_steps, x)
+        agent = state.agents[slot]
+        kind = int(agent.kind)
+        sense_agent(state, tables, lattice, fields, slot, 0, dt / dt_motility, x)
         _set_rates(state, tables, slot, kind, x, unblocked, plasma, dt_motility)
         for c in range(state.trait.shape[1]):
             state.next_trait[slot, c] = state.trait[slot, c]
@@ -132,11 +151,8 @@ def respond_agents(
             level = evaluate(tables, tables.expressed[e].behavior, x, unblocked, plasma)
             column = tables.expressed[e].column
             state.next_trait[slot, column] = relax(float(state.trait[slot, column]), level, kept, e)
-        part = 1 + int(tables.kinds[kind].lymphoid)
-        u, v = uniforms(dice, _CLOCK, step, part, state.agents[slot].site)
-        state.agents[slot].clock = (
-            ring(tables, kind, x, unblocked, plasma, u, v, dt) if u < bounds[kind] else -1
-        )
+        u, v = uniforms(dice, _CLOCK, step, 1 + tables.kinds[kind].lymphoid, agent.site)
+        agent.clock = ring(tables, kind, x, unblocked, plasma, u, v, dt) if u < bounds[kind] else -1
 
 
 @kernel

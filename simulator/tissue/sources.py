@@ -13,7 +13,7 @@ from .sensing import sense_bulk
 _UNUSED, _CONSTANT, _VARIES = range(3)
 
 
-@kernel
+@kernel(allocates=True)
 def constant_rates(tables, f, unblocked, plasma, site_volume):
     """What a bulk cell of each kind adds to field f where no signal matters.
 
@@ -78,18 +78,26 @@ def _rates_at(state, tables, lattice, fields, f, site, unblocked, plasma, site_v
     return _rates(tables, entry, x, unblocked, plasma, site_volume, scale)
 
 
-@kernel
+@kernel(allocates=True)
 def gather(state, tables, lattice, fields, f, constants, unblocked, plasma, site_volume, start, stop):
     """Write source s [unit/h] and uptake u [1/h] of field f for its voxel planes [start, stop).
 
     constants : what `constant_rates` returned for this field.
     """
+    x = np.zeros(max(1, len(tables.senses)))
+    body = (unblocked, plasma, site_volume)
+    _gather_planes(state, tables, lattice, fields, f, constants, body, start, stop, x)
+
+
+@kernel
+def _gather_planes(state, tables, lattice, fields, f, constants, body, start, stop, x):
+    """`gather` on scratch of the caller's."""
+    unblocked, plasma, site_volume = body
     bulk_source, bulk_uptake, how = constants
     bulk, lymphoid, secretes = state.bulk, state.lymphoid, state.secretes
     gz, gy, gx = fields.gz[f], fields.gy[f], fields.gx[f]
     ny, nx = fields.ny[f], fields.nx[f]
     sites = float(gz * gy * gx)
-    x = np.zeros(max(1, len(tables.senses)))
     for vz in range(start, stop):
         for vy in range(ny):
             for vx in range(nx):

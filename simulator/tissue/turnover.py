@@ -57,7 +57,7 @@ def count_events(state, start, stop):
     return total
 
 
-@kernel
+@kernel(allocates=True)
 def turn_over_bulk(state, tables, events):
     """Carry out the events of untracked bulk cells; returns the sites of those that divide.
 
@@ -90,7 +90,7 @@ def turn_over_bulk(state, tables, events):
     return mothers[:divisions]
 
 
-@kernel
+@kernel(allocates=True)
 def by_priority(dice, step, layer, sites):
     """The order of contending cells: ascending hashed priority of their sites."""
     priority = np.empty(len(sites))
@@ -99,7 +99,7 @@ def by_priority(dice, step, layer, sites):
     return np.argsort(priority, kind="mergesort")
 
 
-@kernel
+@kernel(allocates=True)
 def free_site_near(state, lattice, near, layer, site, u):
     """The nearest site within reach that is free in a layer (ties by u), or −1.  near : offsets."""
     z, y, x = coordinates(lattice, site)
@@ -119,7 +119,7 @@ def free_site_near(state, lattice, near, layer, site, u):
     return -1
 
 
-@kernel
+@kernel(allocates=True)
 def divide_bulk(state, tables, lattice, near, dice, step, mothers):
     """Mothers at the given sites divide, in order of priority, where a site within reach is free.
 
@@ -141,7 +141,7 @@ def divide_bulk(state, tables, lattice, near, dice, step, mothers):
     return crowded[:left]
 
 
-@kernel
+@kernel(allocates=True)
 def push_out(state, tables, lattice, surface, around, dice, step, crowded):
     """In a nodule, daughters of the crowded push a row of cells toward the surface; returns how many.
 
@@ -170,7 +170,7 @@ def copy_bulk(state, source, goal):
         state.site_trait[goal, c] = state.site_trait[source, c]
 
 
-@kernel
+@kernel(allocates=True)
 def push_to_surface(state, tables, lattice, surface, around, dice, step, site):
     """Shift a row of cells from a mother to the surface outward by one; returns the site freed beside her.
 
@@ -248,7 +248,7 @@ def distance_to_surface(state, lattice, around, surface):
             surface[site] = d
 
 
-@kernel
+@kernel(allocates=True)
 def turn_over_agents(state, tables, lattice, near, dice, step):
     """Carry out what struck the cells of the agent list.  Removals last, so that slots keep their meaning."""
     agents = state.count[AGENTS]
@@ -282,7 +282,7 @@ def turn_over_agents(state, tables, lattice, near, dice, step):
                 leave_behind(state, site, tables.hazards[h].leaves)
 
 
-@kernel
+@kernel(allocates=True)
 def divide_agent(state, tables, lattice, near, dice, step, slot):
     """One cell of the list divides; both daughters carry its traits, a used-up trait lower by one."""
     kind = int(state.agents[slot].kind)

@@ -41,7 +41,7 @@ def walk(size: int = 128) -> list[dict]:
         now = next(part)
         propose_hops(block.state, block.tables, block.lattice, block.fields, dice, 1, now, 0, cells)
         resolve_hops(block.state, block.lattice, dice, 1, now, 0, cells)
-        commit_hops(block.state, block.lattice, 0, cells)
+        commit_hops(block.state, 0, cells)
 
     sub_step()
     hopped = np.count_nonzero(block.state.agents.site[:cells] != start) / cells

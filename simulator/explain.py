@@ -182,7 +182,7 @@ def _assumed(experiment: Experiment) -> Iterator[str]:
         if source.startswith("assumed"):
             deep = len(path) > 2 or path[0] == "cells"
             place, entry = (path[:2], _entry(path[2:])) if deep else (path[:1], " ".join(path[1:]))
-            found.setdefault(" ".join(place), []).append(entry or "as a whole")
+            found.setdefault(" ".join(place), []).append(entry or "general")
     count = sum(map(len, found.values()))
     if count:
         yield f"{count} of {len(entries)} sourced entries are assumed; `source:` in the files says why."

@@ -105,6 +105,12 @@ def test_ticks_below_an_interval_are_its_pairs(study):
         assert len(pairs) == row.pairs and np.isclose(np.exp(np.log(pairs).mean()), row.ratio)
 
 
+def test_a_field_is_drawn_without_the_cells(tmp_path):
+    fake = Fake(patients=1, without=frozenset({"kind"}), **SMALL)
+    plot = maps.chemokine_map(open_study(make_study(tmp_path / "study", fake, tables=False)))
+    assert plot.caption.endswith("not recorded.")
+
+
 def test_mscs_near_a_section_are_shown_the_nearest_on_top(study):
     sections = maps._sections(study)[0]
     tissue = next(section.tissue for section in sections if section.arm == "once" and section.day > 0)

@@ -74,7 +74,7 @@ def test_the_share_of_each_competing_clock_is_its_rate():
         assert abs(count - struck.sum() * share) < 3 * math.sqrt(struck.sum() * share * (1 - share))
 
 
-@kernel
+@kernel(allocates=True)
 def count_events(tables, dice, n, struck):
     """Ring the clocks of n cells once."""
     x = np.zeros(1)

@@ -216,12 +216,16 @@ def _draw_mscs(axes: Axes, tissue: xr.Dataset, color: str, size: float) -> None:
         near = 1.0 - depth / (_DEPTH + 1.0)
         edges = [to_rgba(style.INK, alpha) for alpha in 0.3 + 0.7 * near]
         faces = [to_rgba(color, alpha) for alpha in 0.35 + 0.65 * near]
-        axes.scatter(points[:, 0], points[:, 1], s=size * (0.5 + 0.5 * near), c=faces, edgecolors=edges, marker="D",
-                     linewidths=0.8, zorder=4)  # fmt: skip
+        axes.scatter(
+            points[:, 0], points[:, 1], s=size * (0.5 + 0.5 * near), c=faces, edgecolors=edges,
+            marker="D", linewidths=0.8, zorder=4,
+        )  # fmt: skip
 
 
 def _diamonds(sections: list[Section]) -> str:
     """What the diamonds are; a flat block has its cells in the section."""
+    if "kind" not in sections[0].tissue:
+        return "Where MSCs are was not recorded."
     if sections[0].tissue["kind"].shape[0] == 1:
         return "Diamonds: MSCs."
     return f"Diamonds: MSCs up to {_DEPTH:g} µm before or behind the section, paler with distance."

@@ -118,14 +118,15 @@ class Solver:
         return solve_grid(c, s, u, float(fields.diffusion[f]), float(fields.decay[f]), dt_h, levels)
 
 
-@kernel
+@kernel(inline=True)
 def value_at(fields, f, z, y, x):
     """Concentration of field f at the center of site (z, y, x), trilinear between voxel centers."""
     if fields.gy[f] == 1 and fields.gx[f] == 1:
         return fields.c[_voxel(fields, f, z, y, x)]
-    z0, z1, tz = _between(z, fields.gz[f], fields.nz[f], fields.periodic)
-    y0, y1, ty = _between(y, fields.gy[f], fields.ny[f], fields.periodic)
-    x0, x1, tx = _between(x, fields.gx[f], fields.nx[f], fields.periodic)
+    per = 1.0 / fields.gx[f]  # along z too: a slab has one plane of voxels whatever the place between them
+    z0, z1, tz = _between(z, per, fields.nz[f], fields.periodic)
+    y0, y1, ty = _between(y, per, fields.ny[f], fields.periodic)
+    x0, x1, tx = _between(x, per, fields.nx[f], fields.periodic)
     c00, c01 = _along_x(fields, f, z0, y0, x0, x1, tx), _along_x(fields, f, z0, y1, x0, x1, tx)
     c10, c11 = _along_x(fields, f, z1, y0, x0, x1, tx), _along_x(fields, f, z1, y1, x0, x1, tx)
     c0 = c00 + ty * (c01 - c00)
@@ -136,9 +137,10 @@ def value_at(fields, f, z, y, x):
 @kernel(allocates=True)
 def value_row(fields, f, z, y, out):
     """Concentrations of field f at all sites of the row (z, y) into out, f8[nx]: trilinear, z and y first."""
-    z0, z1, tz = _between(z, fields.gz[f], fields.nz[f], fields.periodic)
-    y0, y1, ty = _between(y, fields.gy[f], fields.ny[f], fields.periodic)
-    nx, g = fields.nx[f], fields.gx[f]
+    per = 1.0 / fields.gx[f]  # along z too: a slab has one plane of voxels whatever the place between them
+    z0, z1, tz = _between(z, per, fields.nz[f], fields.periodic)
+    y0, y1, ty = _between(y, per, fields.ny[f], fields.periodic)
+    nx = fields.nx[f]
     line = np.empty(nx)
     a, b = _voxel(fields, f, z0, y0, 0), _voxel(fields, f, z0, y1, 0)
     c, d = _voxel(fields, f, z1, y0, 0), _voxel(fields, f, z1, y1, 0)
@@ -147,7 +149,7 @@ def value_row(fields, f, z, y, out):
         high = fields.c[c + x] + ty * (fields.c[d + x] - fields.c[c + x])
         line[x] = low + tz * (high - low)
     for x in range(len(out)):
-        x0, x1, tx = _between(x, g, nx, fields.periodic)
+        x0, x1, tx = _between(x, per, nx, fields.periodic)
         out[x] = line[x0] + tx * (line[x1] - line[x0])
 
 
@@ -160,9 +162,10 @@ def value_gradient_at(fields, f, z, y, x):
     """
     if fields.gy[f] == 1 and fields.gx[f] == 1:
         return _central(fields, f, z, y, x)
-    z0, z1, tz = _between(z, fields.gz[f], fields.nz[f], fields.periodic)
-    y0, y1, ty = _between(y, fields.gy[f], fields.ny[f], fields.periodic)
-    x0, x1, tx = _between(x, fields.gx[f], fields.nx[f], fields.periodic)
+    per = 1.0 / fields.gx[f]  # along z too: a slab has one plane of voxels whatever the place between them
+    z0, z1, tz = _between(z, per, fields.nz[f], fields.periodic)
+    y0, y1, ty = _between(y, per, fields.ny[f], fields.periodic)
+    x0, x1, tx = _between(x, per, fields.nx[f], fields.periodic)
     c000, c001 = fields.c[_voxel(fields, f, z0, y0, x0)], fields.c[_voxel(fields, f, z0, y0, x1)]
     c010, c011 = fields.c[_voxel(fields, f, z0, y1, x0)], fields.c[_voxel(fields, f, z0, y1, x1)]
     c100, c101 = fields.c[_voxel(fields, f, z1, y0, x0)], fields.c[_voxel(fields, f, z1, y0, x1)]
@@ -171,13 +174,14 @@ def value_gradient_at(fields, f, z, y, x):
     c10, c11 = c100 + tx * (c101 - c100), c110 + tx * (c111 - c110)
     c0, c1 = c00 + ty * (c01 - c00), c10 + ty * (c11 - c10)
     slope_y0, slope_y1 = c01 - c00, c11 - c10
+    per_um = per / fields.spacing
     low_x = (c001 - c000) + ty * ((c011 - c010) - (c001 - c000))
     high_x = (c101 - c100) + ty * ((c111 - c110) - (c101 - c100))
     return (
         c0 + tz * (c1 - c0),
-        (c1 - c0) / (fields.gz[f] * fields.spacing),
-        (slope_y0 + tz * (slope_y1 - slope_y0)) / (fields.gy[f] * fields.spacing),
-        (low_x + tz * (high_x - low_x)) / (fields.gx[f] * fields.spacing),
+        (c1 - c0) * per_um,
+        (slope_y0 + tz * (slope_y1 - slope_y0)) * per_um,
+        (low_x + tz * (high_x - low_x)) * per_um,
     )
 
 
@@ -213,9 +217,12 @@ def _inside(i, n, periodic):
 
 
 @kernel(inline=True)
-def _between(site, g, n, periodic):
-    """The two voxels whose centers enclose a site's center, and its place between them (0 to 1)."""
-    position = (site + 0.5) / g - 0.5
+def _between(site, per, n, periodic):
+    """The two voxels whose centers enclose a site's center, and its place between them (0 to 1).
+
+    per : voxels a site, 1, 1/2 or 1/4: exact.
+    """
+    position = (site + 0.5) * per - 0.5
     i = int(math.floor(position))
     return _inside(i, n, periodic), _inside(i + 1, n, periodic), position - i
 

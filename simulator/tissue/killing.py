@@ -43,9 +43,9 @@ def _engage_slots(state, tables, lattice, fields, body, dice, step, part, dt, su
         agent = state.agents[slot]
         if agent.killer == 0 or agent.target >= 0 or (agent.hop > 0.0 and agent.proposal == -1):
             continue
-        kind = state.agents[slot].kind
+        kind = int(state.agents[slot].kind)
         wanted = tables.kinds[kind].kill_target
-        site = state.agents[slot].site
+        site = int(state.agents[slot].site)
         z, y, w = coordinates(lattice, site)
         found = 1 if _is_target(state, site, wanted) else 0
         for direction in range(directions(lattice)):
@@ -112,7 +112,7 @@ def _strike(state, tables, dice, step, part, dt, hitters):
     """`strike` with room for the slots of the hitters."""
     hits = 0
     for slot in range(state.count[AGENTS]):
-        goal = state.agents[slot].target
+        goal = int(state.agents[slot].target)
         if goal < 0:
             continue
         state.agents[slot].engaged += 1
@@ -131,7 +131,7 @@ def _strike(state, tables, dice, step, part, dt, hitters):
             hits += 1
     for i in range(hits):
         slot = hitters[i]
-        goal = state.agents[slot].target
+        goal = int(state.agents[slot].target)
         if state.wounds[goal] < tables.kinds[state.agents[slot].kind].kill_hits:
             hitters[i] = -1
     for i in range(hits):
@@ -143,12 +143,12 @@ def _strike(state, tables, dice, step, part, dt, hitters):
 @kernel
 def _is_first(state, dice, step, part, hitters, hits, i):
     """Whether hitter i has the lowest priority among those that complete a kill on its target."""
-    own = state.agents[hitters[i]].site
-    goal = state.agents[hitters[i]].target
+    own = int(state.agents[hitters[i]].site)
+    goal = int(state.agents[hitters[i]].target)
     for j in range(hits):
         if j == i or hitters[j] < 0 or state.agents[hitters[j]].target != goal:
             continue
-        other = state.agents[hitters[j]].site
+        other = int(state.agents[hitters[j]].site)
         mine = uniform(dice, _PRIORITY, step, part, own)
         theirs = uniform(dice, _PRIORITY, step, part, other)
         if theirs < mine or (theirs == mine and other < own):
@@ -159,8 +159,8 @@ def _is_first(state, dice, step, part, hitters, hits, i):
 @kernel
 def _complete_kill(state, tables, slot, dt):
     """The target of a killer starts to die; the books and the killer's store note it."""
-    kind = state.agents[slot].kind
-    goal = state.agents[slot].target
+    kind = int(state.agents[slot].kind)
+    goal = int(state.agents[slot].target)
     state.wounds[goal] = DYING + min(155, int(tables.kinds[kind].kill_delay / dt + 0.5))
     state.kills[kind, tables.kinds[kind].kill_target] += 1
     uses = tables.kinds[kind].kill_uses
@@ -220,10 +220,10 @@ def leave_behind(state, site, kind):
 def release(state, tables, dice, step, part, dt):
     """Arrests end: when the target is gone or dying, and by their own hazard."""
     for slot in range(state.count[AGENTS]):
-        goal = state.agents[slot].target
+        goal = int(state.agents[slot].target)
         if goal < 0:
             continue
-        kind = state.agents[slot].kind
+        kind = int(state.agents[slot].kind)
         gone = not _is_target(state, goal, tables.kinds[kind].kill_target)
         leaving = 1.0 - math.exp(-tables.kinds[kind].kill_release * dt)
         if (

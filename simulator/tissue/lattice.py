@@ -26,46 +26,29 @@ class Lattice(NamedTuple):
 
 @kernel(inline=True)
 def coordinates(lattice, site):
-    """(z, y, x) of a site."""
-    row = site // lattice.nx
-    return row // lattice.ny, row % lattice.ny, site % lattice.nx
+    """(z, y, x) of a site.  Unsigned 32-bit division takes a third of the time of the signed 64-bit one."""
+    nx, ny = np.uint32(lattice.nx), np.uint32(lattice.ny)
+    row = np.uint32(np.uint32(site) // nx)
+    z = np.uint32(row // ny)
+    return np.int64(z), np.int64(row - z * ny), np.int64(np.uint32(site) - row * nx)
 
 
 @kernel(inline=True)
 def neighbor(lattice, site, z, y, x, direction):
     """The face neighbor of `site` at (z, y, x), or −1 behind a closed wall.
 
-    direction : 0 −x, 1 +x, 2 −y, 3 +y, 4 −z, 5 +z.
+    direction : 0 −x, 1 +x, 2 −y, 3 +y, 4 −z, 5 +z.  Selections, not branches: directions are random.
     """
-    nx = lattice.nx
-    if direction == 0:
-        if x > 0:
-            return site - 1
-        return site + nx - 1 if lattice.wraps else -1
-    if direction == 1:
-        if x < nx - 1:
-            return site + 1
-        return site - nx + 1 if lattice.wraps else -1
-    ny = lattice.ny
-    if direction == 2:
-        if y > 0:
-            return site - nx
-        return site + (ny - 1) * nx if lattice.wraps else -1
-    if direction == 3:
-        if y < ny - 1:
-            return site + nx
-        return site - (ny - 1) * nx if lattice.wraps else -1
-    nz = lattice.nz
-    plane = ny * nx
-    if nz == 1:
-        return -1
-    if direction == 4:
-        if z > 0:
-            return site - plane
-        return site + (nz - 1) * plane if lattice.wraps else -1
-    if z < nz - 1:
-        return site + plane
-    return site - (nz - 1) * plane if lattice.wraps else -1
+    axis = direction >> 1
+    way = 2 * (direction & 1) - 1
+    here = x if axis == 0 else (y if axis == 1 else z)
+    extent = lattice.nx if axis == 0 else (lattice.ny if axis == 1 else lattice.nz)
+    stride = 1 if axis == 0 else (lattice.nx if axis == 1 else lattice.ny * lattice.nx)
+    if 0 <= here + way < extent:
+        return site + way * stride
+    if lattice.wraps and extent > 1:
+        return site - way * stride * (extent - 1)
+    return -1
 
 
 @kernel(inline=True)

@@ -23,16 +23,17 @@ _PRIORITY = STREAM["priority"]
 def propose_hops(state, tables, lattice, fields, dice, step, part, start, stop):
     """Each free-walking cell in slots [start, stop) names the free site it would hop to, or none."""
     for slot in range(start, stop):
-        state.agents[slot].proposal = -1
-        chance = state.agents[slot].hop
-        if chance <= 0.0 or state.agents[slot].target >= 0:
+        agent = state.agents[slot]
+        agent.proposal = -1
+        chance = agent.hop
+        if chance <= 0.0 or agent.target >= 0:
             continue
-        site = state.agents[slot].site
+        site = int(agent.site)
         u, v = uniforms(dice, _HOP, step, part, site)
         if u >= chance:
             continue
-        state.agents[slot].proposal = LOOKS
-        kind = state.agents[slot].kind
+        agent.proposal = LOOKS
+        kind = int(agent.kind)
         z, y, x = coordinates(lattice, site)
         u = u / chance
         direction = -1
@@ -53,7 +54,7 @@ def propose_hops(state, tables, lattice, fields, dice, step, part, start, stop):
         )
         if enters_nest and u >= tables.kinds[kind].barrier:
             continue
-        state.agents[slot].proposal = goal
+        agent.proposal = goal
 
 
 @kernel(inline=True)
@@ -67,52 +68,67 @@ def _biased(tables, fields, kind, z, y, x, v):
     steepness = math.sqrt(gz * gz + gy * gy + gx * gx)
     if steepness <= 0.0:
         return 0.0, -1
-    bound = tables.kinds[kind].receptor + c
-    difference = fields.spacing * steepness * tables.kinds[kind].receptor / (bound * bound)
-    strength = tables.kinds[kind].bias * difference / (difference + tables.kinds[kind].sensitivity)
+    k = tables.kinds[kind]
+    # bias · d / (d + sensitivity) with the occupancy difference d = a |∇c| Kd / (Kd + c)²
+    difference = fields.spacing * steepness * k.receptor
+    strength = k.bias * difference / (difference + k.sensitivity * (k.receptor + c) * (k.receptor + c))
     pick = v * (abs(gz) + abs(gy) + abs(gx))
-    if pick < abs(gx):
-        return strength, 1 if gx > 0.0 else 0
-    if pick < abs(gx) + abs(gy):
-        return strength, 3 if gy > 0.0 else 2
-    return strength, 5 if gz > 0.0 else 4
+    axis = int(pick >= abs(gx)) + int(pick >= abs(gx) + abs(gy))
+    slope = gx if axis == 0 else (gy if axis == 1 else gz)
+    return strength, 2 * axis + int(slope > 0.0)
 
 
 @kernel
 def resolve_hops(state, lattice, dice, step, part, start, stop):
     """Of the cells that name one site, the lowest priority keeps it; the others stay.
 
-    A loser marks its proposal by adding the number of sites, so that its rivals still read it.
+    A loser's proposal turns negative, so that its rivals still read the goal.
     """
-    sites = lattice.nz * lattice.ny * lattice.nx
     for slot in range(start, stop):
-        goal = state.agents[slot].proposal
+        goal = int(state.agents[slot].proposal)
         if goal < 0:
             continue
-        goal = goal % sites
         z, y, x = coordinates(lattice, goal)
-        own = state.agents[slot].site
+        if _cells_beside(state, lattice, goal, z, y, x) == 1:
+            continue  # itself alone
+        own = int(state.agents[slot].site)
         for direction in range(directions(lattice)):
             beside = neighbor(lattice, goal, z, y, x, direction)
             if beside < 0 or beside == own:
                 continue
             rival = state.lymphoid[beside]
-            if rival < 0 or state.agents[rival].proposal < 0 or state.agents[rival].proposal % sites != goal:
+            if rival < 0 or _named(int(state.agents[rival].proposal)) != goal:
                 continue
             mine = uniform(dice, _PRIORITY, step, part, own)
             theirs = uniform(dice, _PRIORITY, step, part, beside)
             if theirs < mine or (theirs == mine and beside < own):
-                state.agents[slot].proposal = goal + sites
+                state.agents[slot].proposal = LOOKS - 1 - goal
                 break
 
 
+@kernel(inline=True)
+def _cells_beside(state, lattice, site, z, y, x):
+    """Lymphoid cells on the face neighbors of a site; −1, unknown, beside a wall."""
+    nx, plane = lattice.nx, lattice.ny * lattice.nx
+    if x == 0 or x == nx - 1 or y == 0 or y == lattice.ny - 1 or z == 0 or z == lattice.nz - 1:
+        return -1
+    found = int(state.lymphoid[site - 1] >= 0) + int(state.lymphoid[site + 1] >= 0)
+    found += int(state.lymphoid[site - nx] >= 0) + int(state.lymphoid[site + nx] >= 0)
+    return found + int(state.lymphoid[site - plane] >= 0) + int(state.lymphoid[site + plane] >= 0)
+
+
+@kernel(inline=True)
+def _named(proposal):
+    """The site that a proposal names, whether it lost or not; negative for none."""
+    return proposal if proposal >= LOOKS else LOOKS - 1 - proposal
+
+
 @kernel
-def commit_hops(state, lattice, start, stop):
+def commit_hops(state, start, stop):
     """Move the winners: their goals are free and distinct, so cells move without touching each other."""
-    sites = lattice.nz * lattice.ny * lattice.nx
     for slot in range(start, stop):
-        goal = state.agents[slot].proposal
-        if 0 <= goal < sites:
+        goal = int(state.agents[slot].proposal)
+        if goal >= 0:
             state.lymphoid[state.agents[slot].site] = -1
             state.lymphoid[goal] = slot
             state.agents[slot].site = goal

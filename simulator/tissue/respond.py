@@ -151,7 +151,7 @@ def _respond_slots(
             level = evaluate(tables, tables.expressed[e].behavior, x, unblocked, plasma)
             column = tables.expressed[e].column
             state.next_trait[slot, column] = relax(float(state.trait[slot, column]), level, kept, e)
-        u, v = uniforms(dice, _CLOCK, step, 1 + tables.kinds[kind].lymphoid, agent.site)
+        u, v = uniforms(dice, _CLOCK, step, 1 + tables.kinds[kind].lymphoid, int(agent.site))
         agent.clock = ring(tables, kind, x, unblocked, plasma, u, v, dt) if u < bounds[kind] else -1
 
 

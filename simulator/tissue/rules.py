@@ -99,6 +99,10 @@ def hill(x, half, n):
         x2 = x * x
         k2 = half * half
         return x2 * x2 / (x2 * x2 + k2 * k2)
+    if n == 8.0:
+        x4 = x * x * x * x
+        k4 = half * half * half * half
+        return x4 * x4 / (x4 * x4 + k4 * k4)
     p = math.pow(x / half, n)
     return p / (p + 1.0)
 

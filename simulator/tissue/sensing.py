@@ -7,7 +7,7 @@ from .rules import CONTACT_KIND, CONTACT_TRAIT, ENGAGED, FIELD, TARGET, TRAIT
 from .state import trait_of
 
 
-@kernel
+@kernel(inline=True)
 def sense_fields(tables, lattice, fields, kind, site, x):
     """Fill x with the fields at a site, zero elsewhere: what a cell still in the blood can sense."""
     z, y, w = coordinates(lattice, site)
@@ -18,7 +18,7 @@ def sense_fields(tables, lattice, fields, kind, site, x):
         )
 
 
-@kernel
+@kernel(inline=True)
 def sense_bulk(state, tables, lattice, fields, kind, site, x):
     """Fill x with the signals of an untracked bulk cell."""
     z, y, w = coordinates(lattice, site)
@@ -29,7 +29,7 @@ def sense_bulk(state, tables, lattice, fields, kind, site, x):
     sense_beside_fields(state, tables, lattice, kind, site, x)
 
 
-@kernel
+@kernel(inline=True)
 def sense_beside_fields(state, tables, lattice, kind, site, x):
     """Fill x with those signals of an untracked bulk cell that are no fields."""
     z, y, w = coordinates(lattice, site)
@@ -44,14 +44,14 @@ def sense_beside_fields(state, tables, lattice, kind, site, x):
             x[j - first] = 0.0
 
 
-@kernel
+@kernel(inline=True)
 def sense_agent(state, tables, lattice, fields, slot, now, sub_steps, x):
     """Fill x with the signals of a cell of the agent list.
 
     now : 1 where `target` means the present target (hits), 0 where it means the last step's (hourly).
     """
-    kind = state.agents[slot].kind
-    site = state.agents[slot].site
+    kind = int(state.agents[slot].kind)
+    site = int(state.agents[slot].site)
     z, y, w = coordinates(lattice, site)
     first = tables.kinds[kind].sense_start
     for j in range(first, tables.kinds[kind].sense_stop):
@@ -74,7 +74,7 @@ def sense_agent(state, tables, lattice, fields, slot, now, sub_steps, x):
             x[j - first] = 0.0
 
 
-@kernel
+@kernel(inline=True)
 def contact(state, tables, lattice, layer, site, z, y, x, code, index):
     """Sum over the other layer's cell at the own site and the face neighbors of both layers."""
     if layer == 1:
@@ -89,7 +89,7 @@ def contact(state, tables, lattice, layer, site, z, y, x, code, index):
     return total
 
 
-@kernel
+@kernel(inline=True)
 def _in_bulk(state, tables, site, code, index):
     """What the bulk cell at a site adds to a contact signal."""
     if code == CONTACT_KIND:
@@ -97,13 +97,13 @@ def _in_bulk(state, tables, site, code, index):
     return trait_of(state, tables, site, index)
 
 
-@kernel
+@kernel(inline=True)
 def _in_lymphoid(state, tables, site, code, index):
     """What the lymphoid cell at a site adds to a contact signal."""
     slot = state.lymphoid[site]
     if slot < 0:
         return 0.0
-    kind = state.agents[slot].kind
+    kind = int(state.agents[slot].kind)
     if code == CONTACT_KIND:
         return 1.0 if kind == index else 0.0
     column = tables.column[kind, index]

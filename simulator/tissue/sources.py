@@ -50,7 +50,7 @@ def _depends(tables, behavior):
     return b.gate >= 0 or b.row_stop > b.row_start
 
 
-@kernel
+@kernel(inline=True)
 def _rates(tables, entry, x, unblocked, plasma, site_volume, scale):
     """(source [unit/h], uptake [1/h]) of one bulk cell, as if its site were a voxel of its own."""
     source = 0.0
@@ -66,7 +66,7 @@ def _rates(tables, entry, x, unblocked, plasma, site_volume, scale):
     return source, uptake
 
 
-@kernel
+@kernel(inline=True)
 def _rates_at(state, tables, lattice, fields, f, site, unblocked, plasma, site_volume, x):
     """`_rates` of the bulk cell at a site, by the signals it senses there."""
     kind = int(state.bulk[site])

@@ -38,13 +38,13 @@ AGENTS, WOUNDED, TURNED_AWAY = range(3)
 AGENT = np.dtype(
     [
         ("id", np.int64),  # birth step · 2³³ + layer · 2³² + birth site
-        ("site", np.int64),
-        ("target", np.int64),  # site of the engaged target, −1 for none
-        ("proposal", np.int64),  # site it would hop to; −1: no hop is due, −2: due, but it stays
+        ("site", np.int32),
+        ("target", np.int32),  # site of the engaged target, −1 for none
+        ("proposal", np.int32),  # site it would hop to; −1: no hop is due, below: due, but it stays
         ("hop", np.float64),  # chance of a hop a sub-step
         ("hit", np.float64),  # mean hits a sub-step on the present target
         ("dose", np.int32),  # number of the dose it came with, 0 for none
-        ("engaged", np.int32),  # sub-steps engaged in the last step
+        ("engaged", np.int16),  # sub-steps engaged in the last step
         ("clock", np.int16),  # the hazard that struck this step, −1 for none
         ("kind", np.uint8),
         ("killer", np.uint8),  # 1: able to engage
@@ -165,7 +165,7 @@ def add_agent(state, tables, kind, site, step, dose):
     agent = state.agents[slot]
     agent.kind = kind
     agent.site = site
-    agent.id = step * 8589934592 + layer * 4294967296 + site
+    agent.id = step * 8589934592 + layer * 4294967296 + int(site)
     agent.dose = dose
     agent.clock = -1
     agent.hop = 0.0
@@ -185,7 +185,7 @@ def add_agent(state, tables, kind, site, step, dose):
 @kernel
 def remove_agent(state, tables, slot):
     """Take a cell off the lattice; the last cell of the list moves into its slot."""
-    site = state.agents[slot].site
+    site = int(state.agents[slot].site)
     if tables.kinds[state.agents[slot].kind].lymphoid == 1:
         state.lymphoid[site] = -1
     else:
@@ -201,7 +201,7 @@ def remove_agent(state, tables, slot):
 @kernel
 def _move_agent(state, tables, source, slot):
     """Copy everything about an agent from one slot to another."""
-    site = state.agents[source].site
+    site = int(state.agents[source].site)
     if tables.kinds[state.agents[source].kind].lymphoid == 1:
         state.lymphoid[site] = slot
     else:
@@ -217,7 +217,7 @@ def _move_agent(state, tables, source, slot):
         state.secretes[slot, f] = state.secretes[source, f]
 
 
-@kernel
+@kernel(inline=True)
 def trait_of(state, tables, site, trait):
     """Trait `trait` of the bulk cell at a site; 0 where the cell has no such trait."""
     kind = state.bulk[site]

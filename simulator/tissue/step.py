@@ -229,7 +229,7 @@ class Block:
             agents = int(state.count[AGENTS])
             threads.over_slabs(propose_hops, agents, state, tables, lattice, self.fields, dice, step, part)
             threads.over_slabs(resolve_hops, agents, state, lattice, dice, step, part)
-            threads.over_slabs(commit_hops, agents, state, lattice)
+            threads.over_slabs(commit_hops, agents, state)
             threads.over_slabs(
                 engage,
                 agents,

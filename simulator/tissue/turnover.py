@@ -264,7 +264,7 @@ def turn_over_agents(state, tables, lattice, near, dice, step):
         if code == SWITCH:
             state.trait[slot, column] = tables.hazards[h].value
         elif code == DIVIDE and (column < 0 or state.trait[slot, column] >= 1.0):
-            mothers[divisions] = state.agents[slot].site
+            mothers[divisions] = int(state.agents[slot].site)
             slots[divisions] = slot
             divisions += 1
     order = by_priority(dice, step, 1, mothers[:divisions])
@@ -274,7 +274,7 @@ def turn_over_agents(state, tables, lattice, near, dice, step):
         h = state.agents[slot].clock
         if h >= 0 and tables.hazards[h].code != DIVIDE and tables.hazards[h].code != SWITCH:
             kind = int(state.agents[slot].kind)
-            site = state.agents[slot].site
+            site = int(state.agents[slot].site)
             state.ledger[kind, ledger_entry(tables.hazards[h].code)] += 1
             layer = tables.kinds[kind].lymphoid
             remove_agent(state, tables, slot)
@@ -287,7 +287,7 @@ def divide_agent(state, tables, lattice, near, dice, step, slot):
     """One cell of the list divides; both daughters carry its traits, a used-up trait lower by one."""
     kind = int(state.agents[slot].kind)
     layer = int(tables.kinds[kind].lymphoid)
-    site = state.agents[slot].site
+    site = int(state.agents[slot].site)
     column = tables.hazards[state.agents[slot].clock].column
     if column >= 0:
         state.trait[slot, column] = float(state.trait[slot, column]) - 1.0

@@ -121,116 +121,113 @@ class Formula(NamedTuple):
 _DEATHS = (DIED, NECROSED, LYSED, KILLED)
 
 
-def _formulas() -> list[Formula]:
-    def entry(name, unit, doc, value):
-        return Formula(Observable(name, unit, doc), value)
-
-    rows = [
-        entry("tumor_cells", "cells", "living tumor cells in the block", lambda v: v.count("tumor")),
-        entry("tumor_volume", "mm3", "volume of the lesion, live and debris", lambda v: v.lesion.volume_mm3),
-        entry(
-            "relative_volume",
-            "1",
-            "volume of the lesion relative to day 0",
-            lambda v: v.lesion.volume.relative,
-        ),
-        entry(
-            "tumor_diameter",
-            "mm",
-            "diameter of a sphere of the lesion's volume",
-            lambda v: v.lesion.diameter_mm,
-        ),
-        entry(
-            "tumor_exported",
-            "cells",
-            "tumor cells pushed out of the block",
-            lambda v: v.ledger("tumor", EXPORTED),
-        ),
-        entry(
-            "births_tumor",
-            "cells",
-            "tumor cells born, exported daughters included",
-            lambda v: v.ledger("tumor", BORN),
-        ),
-        entry(
-            "deaths_tumor", "cells", "tumor cells dead of any cause", lambda v: v.ledger("tumor", *_DEATHS)
-        ),
-        entry("killed_tumor", "cells", "tumor cells killed by hits", lambda v: v.ledger("tumor", KILLED)),
-        entry(
-            "necrosed_tumor",
-            "cells",
-            "tumor cells dead of want of oxygen",
-            lambda v: v.ledger("tumor", NECROSED),
-        ),
-        entry(
-            "debris",
-            "sites",
-            "sites of dead cells not yet cleared",
-            lambda v: v.count("debris") + v.count("necrosis"),
-        ),
-        entry("pdl1_tumor", "1", "mean PD-L1 of living tumor cells", lambda v: v.trait_mean("pdl1")),
-        entry("mhc1_tumor", "1", "mean MHC-I of living tumor cells", lambda v: v.trait_mean("mhc1")),
-        entry(
-            "cd8_reactive",
-            "cells",
-            "CD8 cells specific for the tumor",
-            lambda v: v.with_trait("cd8", "reactive"),
-        ),
-        entry("cd8_exhausted", "cells", "exhausted CD8 cells", lambda v: v.with_trait("cd8", "exhausted")),
-        entry("cd8_engaged", "cells", "CD8 cells arrested on a target", lambda v: v.engaged("cd8")),
-        entry("nk_engaged", "cells", "NK cells arrested on a target", lambda v: v.engaged("nk")),
-        entry(
-            "cd8_density_core",
-            "cells/mm2",
-            "CD8 cells in nests (a nodule: deeper than 100 µm), per area of section",
-            lambda v: v.density("cd8", v.core),
-        ),
-        entry(
-            "cd8_density_rim",
-            "cells/mm2",
-            "CD8 cells in stroma (a nodule: its outer 100 µm), per area of section",
-            lambda v: v.density("cd8", v.rim),
-        ),
-        entry(
-            "nk_density_core",
-            "cells/mm2",
-            "NK cells in nests, per area of section",
-            lambda v: v.density("nk", v.core),
-        ),
-        entry(
-            "nk_density_rim",
-            "cells/mm2",
-            "NK cells in stroma, per area of section",
-            lambda v: v.density("nk", v.rim),
-        ),
-        entry("nk_density", "cells/mm2", "NK cells, per area of section", lambda v: v.density("nk", None)),
-        entry("kills_cd8", "cells", "cells killed by CD8 cells", lambda v: v.kills("cd8")),
-        entry("kills_nk", "cells", "cells killed by NK cells", lambda v: v.kills("nk")),
-        entry("msc_alive", "cells", "living MSCs in the block", lambda v: v.count("msc")),
-        entry("msc_arrived", "cells", "MSCs that arrived in the block so far", lambda v: v.lesion.arrived),
-        entry(
-            "turned_away",
-            "cells",
-            "cells that found no room at their vessel",
-            lambda v: int(v.state.count[TURNED_AWAY]),
-        ),
-        entry(
-            "h_hot", "1", "bulk CXCR3 occupancy by MSC-made CXCL9: n·s / (k·K_rec)", lambda v: v.lesion.h_hot
-        ),
-    ]
-    for kind in ("cd8", "cd4", "treg", "nk"):
-        rows.append(
-            entry(
-                kind,
-                "cells",
-                f"{kind.upper() if kind != 'treg' else 'regulatory T'} cells in the block",
-                lambda v, kind=kind: v.count(kind),
-            )
-        )
-    return rows
+def _formula(name: str, unit: str, doc: str, value: Callable[[View], float]) -> Formula:
+    return Formula(Observable(name, unit, doc), value)
 
 
-FORMULAS: dict[str, Formula] = {formula.entry.name: formula for formula in _formulas()}
+def _count(kind: str, name: str) -> Formula:
+    return _formula(kind, "cells", f"{name} cells in the block", lambda view: view.count(kind))
+
+
+_ENTRIES = (
+    _formula("tumor_cells", "cells", "living tumor cells in the block", lambda v: v.count("tumor")),
+    _formula("tumor_volume", "mm3", "volume of the lesion, live and debris", lambda v: v.lesion.volume_mm3),
+    _formula(
+        "relative_volume",
+        "1",
+        "volume of the lesion relative to day 0",
+        lambda v: v.lesion.volume.relative,
+    ),
+    _formula(
+        "tumor_diameter",
+        "mm",
+        "diameter of a sphere of the lesion's volume",
+        lambda v: v.lesion.diameter_mm,
+    ),
+    _formula(
+        "tumor_exported",
+        "cells",
+        "tumor cells pushed out of the block",
+        lambda v: v.ledger("tumor", EXPORTED),
+    ),
+    _formula(
+        "births_tumor",
+        "cells",
+        "tumor cells born, exported daughters included",
+        lambda v: v.ledger("tumor", BORN),
+    ),
+    _formula("deaths_tumor", "cells", "tumor cells dead of any cause", lambda v: v.ledger("tumor", *_DEATHS)),
+    _formula("killed_tumor", "cells", "tumor cells killed by hits", lambda v: v.ledger("tumor", KILLED)),
+    _formula(
+        "necrosed_tumor",
+        "cells",
+        "tumor cells dead of want of oxygen",
+        lambda v: v.ledger("tumor", NECROSED),
+    ),
+    _formula(
+        "debris",
+        "sites",
+        "sites of dead cells not yet cleared",
+        lambda v: v.count("debris") + v.count("necrosis"),
+    ),
+    _formula("pdl1_tumor", "1", "mean PD-L1 of living tumor cells", lambda v: v.trait_mean("pdl1")),
+    _formula("mhc1_tumor", "1", "mean MHC-I of living tumor cells", lambda v: v.trait_mean("mhc1")),
+    _formula(
+        "cd8_reactive",
+        "cells",
+        "CD8 cells specific for the tumor",
+        lambda v: v.with_trait("cd8", "reactive"),
+    ),
+    _formula("cd8_exhausted", "cells", "exhausted CD8 cells", lambda v: v.with_trait("cd8", "exhausted")),
+    _formula("cd8_engaged", "cells", "CD8 cells arrested on a target", lambda v: v.engaged("cd8")),
+    _formula("nk_engaged", "cells", "NK cells arrested on a target", lambda v: v.engaged("nk")),
+    _formula(
+        "cd8_density_core",
+        "cells/mm2",
+        "CD8 cells in nests (a nodule: deeper than 100 µm), per area of section",
+        lambda v: v.density("cd8", v.core),
+    ),
+    _formula(
+        "cd8_density_rim",
+        "cells/mm2",
+        "CD8 cells in stroma (a nodule: its outer 100 µm), per area of section",
+        lambda v: v.density("cd8", v.rim),
+    ),
+    _formula(
+        "nk_density_core",
+        "cells/mm2",
+        "NK cells in nests, per area of section",
+        lambda v: v.density("nk", v.core),
+    ),
+    _formula(
+        "nk_density_rim",
+        "cells/mm2",
+        "NK cells in stroma, per area of section",
+        lambda v: v.density("nk", v.rim),
+    ),
+    _formula("nk_density", "cells/mm2", "NK cells, per area of section", lambda v: v.density("nk", None)),
+    _formula("kills_cd8", "cells", "cells killed by CD8 cells", lambda v: v.kills("cd8")),
+    _formula("kills_nk", "cells", "cells killed by NK cells", lambda v: v.kills("nk")),
+    _formula("msc_alive", "cells", "living MSCs in the block", lambda v: v.count("msc")),
+    _formula("msc_arrived", "cells", "MSCs that arrived in the block so far", lambda v: v.lesion.arrived),
+    _formula(
+        "turned_away",
+        "cells",
+        "cells that found no room at their vessel",
+        lambda v: int(v.state.count[TURNED_AWAY]),
+    ),
+    _formula(
+        "h_hot",
+        "1",
+        "CXCL9 of the living MSCs, spread evenly, over that of half-maximal entry: n·s/(k·K_rec)",
+        lambda v: v.lesion.h_hot,
+    ),
+    _count("cd8", "CD8"),
+    _count("cd4", "CD4"),
+    _count("treg", "regulatory T"),
+    _count("nk", "NK"),
+)
+FORMULAS: dict[str, Formula] = {formula.entry.name: formula for formula in _ENTRIES}
 OBSERVABLES: dict[str, Observable] = {name: formula.entry for name, formula in FORMULAS.items()}
 
 

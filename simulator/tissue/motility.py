@@ -7,8 +7,10 @@ list nor the number of threads can matter.
 
 import math
 
+import numpy as np
+
 from ..base.kernel import kernel
-from ..base.rng import STREAM, uniform, uniforms
+from ..base.rng import STREAM, uniform, uniforms_at
 from .fields import value_gradient_at
 from .lattice import coordinates, directions, neighbor
 
@@ -19,19 +21,34 @@ _HOP = STREAM["hop"]
 _PRIORITY = STREAM["priority"]
 
 
-@kernel
+@kernel(allocates=True)
 def propose_hops(state, tables, lattice, fields, dice, step, part, start, stop):
     """Each free-walking cell in slots [start, stop) names the free site it would hop to, or none."""
-    for slot in range(start, stop):
-        agent = state.agents[slot]
+    sites = np.empty(stop - start, np.int64)
+    u, v = np.empty(stop - start), np.empty(stop - start)
+    _sites_of(state, start, sites)
+    uniforms_at(dice, _HOP, step, part, sites, u, v)
+    _propose(state, tables, lattice, fields, start, u, v)
+
+
+@kernel
+def _sites_of(state, start, sites):
+    """Sites of consecutive slots."""
+    for i in range(len(sites)):
+        sites[i] = state.agents[start + i].site
+
+
+@kernel
+def _propose(state, tables, lattice, fields, start, first, second):
+    """`propose_hops` on the dice of the slots from `start` on."""
+    for i in range(len(first)):
+        agent = state.agents[start + i]
         agent.proposal = -1
         chance = agent.hop
-        if chance <= 0.0 or agent.target >= 0:
+        u, v = first[i], second[i]
+        if chance <= 0.0 or agent.target >= 0 or u >= chance:
             continue
         site = int(agent.site)
-        u, v = uniforms(dice, _HOP, step, part, site)
-        if u >= chance:
-            continue
         agent.proposal = LOOKS
         kind = int(agent.kind)
         z, y, x = coordinates(lattice, site)

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ..base.kernel import kernel
-from ..base.rng import STREAM, uniforms
+from ..base.rng import STREAM, uniforms, uniforms_from
 from .fields import value_row
 from .rules import FIELD, TRAIT, evaluate
 from .sensing import sense_agent, sense_beside_fields
@@ -83,19 +83,17 @@ def respond_bulk(
     x = np.zeros(max(1, len(tables.senses)))
     kept, bounds = relaxation(tables, dt), chance_bounds(tables, dt)
     lines = np.zeros((max(1, len(fields.nx)), lattice.nx))
+    u, v = np.empty(lattice.nx), np.empty(lattice.nx)
     for row in range(start, stop):
         for i in range(len(used)):
             value_row(fields, used[i], row // lattice.ny, row % lattice.ny, lines[used[i]])
-        _respond_row(
-            state, sensed, tables, lattice, lines, unblocked, plasma, dice, step, dt, row, x, kept, bounds
-        )
+        uniforms_from(dice, _CLOCK, step, 0, row * lattice.nx, u, v)
+        _respond_row(state, sensed, tables, lattice, lines, u, v, unblocked, plasma, dt, row, x, kept, bounds)
 
 
 @kernel
-def _respond_row(
-    state, sensed, tables, lattice, lines, unblocked, plasma, dice, step, dt, row, x, kept, bounds
-):
-    """The untracked bulk cells of one row; `lines` holds the row's fields, f8[F, nx]."""
+def _respond_row(state, sensed, tables, lattice, lines, u, v, unblocked, plasma, dt, row, x, kept, bounds):
+    """The untracked bulk cells of one row; `lines` holds the row's fields, f8[F, nx], u and v its dice."""
     for w in range(lattice.nx):
         site = row * lattice.nx + w
         kind = int(state.bulk[site])
@@ -114,9 +112,8 @@ def _respond_row(
             level = evaluate(tables, tables.expressed[e].behavior, x, unblocked, plasma)
             column = tables.expressed[e].column
             state.site_trait[site, column] = relax(float(state.site_trait[site, column]), level, kept, e)
-        u, v = uniforms(dice, _CLOCK, step, 0, site)
-        if u < bounds[kind]:
-            struck = ring(tables, kind, x, unblocked, plasma, u, v, dt)
+        if u[w] < bounds[kind]:
+            struck = ring(tables, kind, x, unblocked, plasma, u[w], v[w], dt)
             if struck >= 0:
                 state.event[site] = 1 + struck - k.hazard_start
 

@@ -23,6 +23,13 @@ def test_a_place_without_its_line_has_no_caret():
     assert str(Problem("wrong", where=Location("f", 2, 5))) == "f:2:5: wrong"
 
 
+def test_a_word_of_the_command_line_has_neither_position_nor_caret():
+    where = Location("--set seed=-1", 0, 1, "-1")
+    assert str(Problem("-1 is negative.", "Give 0 or more.", where)) == (
+        "--set seed=-1: -1 is negative.\n    Give 0 or more."
+    )
+
+
 def test_an_input_error_takes_text_one_problem_or_many():
     assert InputError("wrong", "do this").problems == [Problem("wrong", "do this")]
     assert InputError(Problem("wrong")).problems == [Problem("wrong")]

@@ -284,9 +284,17 @@ def test_each_mistake_has_one_clear_error(tmp_path, text, caret, words):
 )
 def test_a_wrong_override_is_named_as_such(tmp_path, override, words):
     problem = only(tmp_path, EXPERIMENT, (override,))
-    assert str(problem).startswith(f"--set {override}:1:")
+    assert str(problem).startswith(f"--set {override}: ")
+    assert not any(line.strip() == "^" for line in str(problem).splitlines())
     for word in words:
         assert word in str(problem)
+
+
+def test_every_mistake_of_an_override_is_told_without_lines(tmp_path):
+    override = "block={shape: [0,\n0, 1 d], shape: [1], site: 3, site: 4}"
+    told = "\n".join(map(str, problems(tmp_path, EXPERIMENT, (override,))))
+    assert "'shape' stands here a second time." in told and "'site' stands here a second time." in told
+    assert "in line" not in told
 
 
 def test_an_overridden_value_is_blamed_on_its_nearest_writer(tmp_path):

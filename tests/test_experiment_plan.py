@@ -132,6 +132,18 @@ def test_an_estimate_counts_sites_cells_and_hours():
     assert "2,000 sites" in str(found)
 
 
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [(640.0, "640"), (45_678.0, "46,000"), (999_999.0, "1 million"), (9.8e7, "98 million"),
+     (1.64e8, "164 million"), (2.5e10, "25 billion")],
+)  # fmt: skip
+def test_an_estimate_reads_as_people_write(hours, words):
+    found = sizes.estimate(FakeExperiment())
+    told = str(dataclasses.replace(found, cell_hours=hours, memory=2e11, memory_available=1.2e12))
+    assert f"In all {words} cell-hours: about " in told and "e+" not in told
+    assert "200.0 of 1,200.0 GB of memory" in told
+
+
 def test_a_lattice_that_cannot_fit_in_memory_says_what_it_needs_and_has(monkeypatch):
     monkeypatch.setattr(sizes, "memory_limit", lambda: (2e9, "cgroup"))
     with pytest.raises(InputError, match=r"1,000,000,000 sites needs 48\.\d GB .* has 2 GB \(cgroup\)"):

@@ -105,6 +105,12 @@ def test_every_link_leads_somewhere_and_no_name_is_used_twice(read, folder):
     assert all((folder / link).is_file() for link in read.values("href") if link.startswith("figures/"))
 
 
+def test_the_overview_stands_with_the_answer(folder):
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    answer = text.split('<section id="answer">')[1].split("</section>")[0]
+    assert "Figure 1." in answer and "figures/overview.svg" in answer
+
+
 def test_figures_are_numbered_as_they_come(read):
     numbers = [int(number) for number in re.findall(r"Figure (\d+)\.", read.text)]
     assert numbers == list(range(1, len(page.FIGURES) + 1))

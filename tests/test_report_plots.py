@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from PIL import Image
 from report_fakes import ARMS, Fake, FakeArm, make_study
 
-from simulator.report import dosing, forest, maps, plots
+from simulator.report import dosing, forest, maps, overview, plots
 from simulator.report.canvas import Missing, clean, number, save, svg_text
 from simulator.report.page import FIGURES
 from simulator.report.study import open_study
@@ -41,6 +41,8 @@ def test_every_figure_draws_and_leaves_settings_alone(study, draw):
 @pytest.mark.parametrize(
     ("draw", "lacking"),
     [
+        (overview.overview, {"tumor_volume"}),
+        (overview.overview, {"kind"}),
         (plots.tumor_volume, {"tumor_volume"}),
         (plots.paired_difference, {"tumor_volume"}),
         (plots.cell_counts, {"tumor_cells", "cd8", "cd4", "nk", "msc_alive"}),
@@ -119,6 +121,40 @@ def test_mscs_near_a_section_are_shown_the_nearest_on_top(study):
     points, depth = maps._near(tissue, "msc")
     assert len(points) == (kind.values == msc).sum() > 0  # the block is thinner than what is shown
     assert list(depth) == sorted(depth, reverse=True) and depth.max() <= 15.0
+
+
+def test_the_overview_shows_the_arm_and_day_with_the_most_mscs(study):
+    (section, _), tables = overview._section(study), study.table("msc_alive")
+    counts = {(arm, day): tables[arm][1][1][day] for arm in study.arms for day in (0.0, 2.0, 4.0)}
+    assert counts[section.arm, section.day] == max(counts.values()) > 0
+
+
+@pytest.mark.parametrize(("reference", "arm"), [("second", "second"), (None, "first")])
+def test_without_mscs_the_overview_shows_the_end_of_the_reference(tmp_path, reference, arm):
+    arms = {"first": FakeArm(), "second": FakeArm()}
+    fake = Fake(arms=arms, patients=1, reference=reference, **SMALL)
+    study = open_study(make_study(tmp_path / "study", fake, tables=False))
+    (section, _) = overview._section(study)
+    assert (section.arm, section.day) == (arm, 4.0)
+    titles = [axes.get_title(loc="left") for axes in overview.overview(study).figure.axes]
+    assert "CD8 T cells in the block" in titles and "MSCs in the block" not in titles
+    assert any("ratio to second" in title for title in titles) == (reference is not None)
+
+
+def test_the_overview_ends_at_the_contrasts(study):
+    axes = {axes.get_title(loc="left"): axes for axes in overview.overview(study).figure.axes}
+    _, *courses = axes["tumor volume, ratio to vehicle"].get_lines()
+    ends = [line.get_ydata()[-1] for line in courses]
+    assert np.allclose(ends, study.tables["contrasts"].set_index("first").loc[study.arms[1:], "ratio"])
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 24), (2, 24, 4), (2, 16, 8)])
+def test_a_section_in_the_overview_has_the_shape_of_the_block(tmp_path, shape):
+    fake = Fake(patients=1, days=2, every=2, shape=shape)
+    figure = overview.overview(open_study(make_study(tmp_path / "study", fake, tables=False))).figure
+    section = next(axes for axes in figure.axes if axes.images)
+    place, (width, height) = section.get_position(original=True), figure.get_size_inches()
+    assert np.isclose(place.height * height / (place.width * width), shape[1] / shape[2])
 
 
 def test_the_calendar_marks_every_dose(study):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Location:
-    """A place in a text file; line and column count from 1."""
+    """A place in a text file; line and column count from 1.  Line 0: a value of the command line."""
 
     file: str
     line: int
@@ -27,8 +27,9 @@ class Problem:
         lines = []
         if self.where is not None:
             place = self.where
-            lines.append(f"{place.file}:{place.line}:{place.column}: {self.what}")
-            if place.text:
+            position = f":{place.line}:{place.column}" if place.line else ""
+            lines.append(f"{place.file}{position}: {self.what}")
+            if place.text and place.line:
                 lines.append(f"    {place.text}")
                 lines.append("    " + " " * (place.column - 1) + "^")
         else:

@@ -97,7 +97,7 @@ def uniforms(dice, stream, step, part, site):
 
 @kernel
 def uniforms_at(dice, stream, step, part, sites, u, v):
-    """The two `uniforms` of each of many sites into u and v: a tenth of the time each, since the loop vectorizes."""
+    """The two `uniforms` of many sites into u and v: a tenth of the time each, since the loop vectorizes."""
     for i in range(len(sites)):
         u[i], v[i] = _draw(dice, stream, step, part, sites[i])
 

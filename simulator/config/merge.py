@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..base.errors import Location, did_you_mean
-from .tree import Node, Problems, describe, read_value
+from .tree import Node, Problems, describe, first_line, read_value
 
 DIRECTIONS = ("raised_by", "lowered_by")
 
@@ -97,9 +97,7 @@ def _rows(rules: Node, problems: Problems) -> dict[str, Node]:
         name = f"{given[0]} {' '.join(signal.value.split())}"
         rows = found.setdefault(behavior, {})
         if name in rows:
-            what = (
-                f"The row '{behavior}: {name}' stands here again; the first is in line {rows[name].key.line}."
-            )
+            what = f"The row '{behavior}: {name}' stands here again{first_line(rows[name].key)}."
             problems.add(what, "Make one row of them.", row.key)
             continue
         rows[name] = row
@@ -141,7 +139,7 @@ def override(root: Node, text: str, problems: Problems) -> Node:
     file = f"--set {text}"
     name, equals, value = text.partition("=")
     path = split_path(name)
-    where = Location(file, 1, 1)
+    where = Location(file, 0, 0)
     if not equals or "" in path:
         problems.add("An override must read path=value.", "Write e.g. --set duration='42 d'.", where)
         return root

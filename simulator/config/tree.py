@@ -166,9 +166,13 @@ def read_text(text: str, file: str, problems: Problems) -> Node | None:
 
 def read_value(text: str, file: str, problems: Problems) -> Node | None:
     """The tree of a YAML value of any shape, as `--set` takes it."""
-    return _Composer(text, file, problems).document() or Node(
-        None, Location(file, 1, 1), Location(file, 1, 1)
-    )
+    nowhere = Location(file, 0, 0)
+    return _Argument(text, file, problems).document() or Node(None, nowhere, nowhere)
+
+
+def first_line(where: Location) -> str:
+    """The end of a sentence about a repetition: where the first stands, if that has lines."""
+    return f"; the first is in line {where.line}" if where.line else ""
 
 
 def describe(node: Node) -> str:
@@ -295,7 +299,7 @@ class _Composer:
             if key == "<<" and event.implicit[0]:
                 self._refuse(event, "Merge keys ('<<') are refused.", "Use `use:` to build on another file.")
             elif key in found:
-                what = f"'{key}' stands here a second time; the first is in line {found[key].key.line}."
+                what = f"'{key}' stands here a second time{first_line(found[key].key)}."
                 self._refuse(event, what, "Keep one of them.")
             else:
                 found[key] = node
@@ -320,6 +324,13 @@ class _Composer:
                 return 0.0
             return number
         return text
+
+
+class _Argument(_Composer):
+    """A value of the command line: no lines to name, but places that differ, since problems go by place."""
+
+    def location(self, line: int, column: int) -> Location:
+        return Location(self.file, 0, sum(len(before) + 1 for before in self.lines[:line]) + column + 1)
 
 
 def _yaml_help(error: Any, where: Location) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import InputError
 from .plan import plan
-from .words import count, duration
+from .words import count, duration, large
 
 if TYPE_CHECKING:
     from ..config.load import Experiment
@@ -38,12 +38,12 @@ class Estimate:
     seconds: float
 
     def __str__(self) -> str:
-        memory = f"{self.memory / 1e9:.2g} of {self.memory_available / 1e9:.3g} GB ({self.memory_limit})"
+        memory = f"{self.memory / 1e9:,.1f} of {self.memory_available / 1e9:,.1f} GB of memory"
         return (
             f"{count(self.runs, 'run')} and {count(self.burn_ins, 'burn-in')}; the largest has "
-            f"{self.sites:,} sites, about {self.cells:,.0f} cells and takes {memory}. In all "
-            f"{self.cell_hours:.2g} cell-hours: {duration(self.seconds)} on one thread "
-            f"at {self.speed:.2g} a second."
+            f"{self.sites:,} sites and about {large(self.cells)} cells, and takes {memory} "
+            f"({self.memory_limit}). In all {large(self.cell_hours)} cell-hours: about "
+            f"{duration(self.seconds)} on one thread, at {large(self.speed)} a second."
         )
 
 

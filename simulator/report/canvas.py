@@ -101,8 +101,7 @@ def sheet(
     width = max(_NARROWEST, left + across * panel[0] + (across - 1) * gap[0] + right)
     titles, subtitles = textwrap.wrap(title, int(width * 9.8)), textwrap.wrap(subtitle, int(width * 13.2))
     head = 0.24 + 0.2 * len(titles) + 0.17 * len(subtitles) + 0.22
-    columns = _legend_columns(legend, width)
-    foot += -(-len(legend) // columns) * 0.21 + 0.12 if legend else 0.0
+    foot += legend_height(legend, width)
     height = head + down * panel[1] + (down - 1) * gap[1] + foot
     figure = Figure(figsize=(width, height))
     x, y = 0.1 / width, 1 - 0.1 / height
@@ -110,8 +109,7 @@ def sheet(
     y -= (0.06 + 0.2 * len(titles)) / height
     figure.text(x, y, "\n".join(subtitles), va="top", size=9, color=style.MUTED)
     if legend:
-        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.02 / width, 0.02 / height)}
-        figure.legend(handles=legend, ncols=columns, handlelength=3.4, **place)
+        add_legend(figure, legend, (0.02, 0.02), width, "lower left")
     boxes = [
         Box(left + (i % across) * (panel[0] + gap[0]),
             height - head - panel[1] - (i // across) * (panel[1] + gap[1]), *panel)
@@ -132,6 +130,20 @@ def inches(axes: Axes) -> tuple[float, float]:
     assert figure is not None
     place, (width, height) = axes.get_position(), figure.get_size_inches()
     return place.width * width, place.height * height
+
+
+def add_legend(
+    figure: Figure, legend: Sequence[Artist], at: tuple[float, float], width: float, corner: str
+) -> None:
+    """A legend up to `width` inches wide with a corner ('lower left') `at` a place in inches."""
+    across, up = figure.get_size_inches()
+    place: dict[str, Any] = {"loc": corner, "bbox_to_anchor": (at[0] / across, at[1] / up)}
+    figure.legend(handles=legend, ncols=_legend_columns(legend, width), handlelength=3.4, **place)
+
+
+def legend_height(legend: Sequence[Artist], width: float) -> float:
+    """Inches that a legend up to `width` inches wide takes."""
+    return -(-len(legend) // _legend_columns(legend, width)) * 0.21 + 0.12 if legend else 0.0
 
 
 def _legend_columns(legend: Sequence[Artist], width: float) -> int:

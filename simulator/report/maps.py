@@ -16,7 +16,7 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from ..base.errors import InputError
-from ..run.reading import read
+from ..run.reading import Run, read
 from . import cells, style
 from .canvas import Missing, Plot, add_axes, clean, drawn, inches, number, sheet
 from .study import Study
@@ -45,16 +45,16 @@ def tissue(study: Study) -> Plot:
     if "kind" not in sections[0].tissue:
         raise Missing("no run recorded tissue snapshots")
     title = "The tissue, arm by arm" if len({s.day for s in sections}) > 1 else "The tissue of every arm"
-    seen = {kind: dots for section in sections for kind, dots in _kinds_in(section.tissue).items()}
+    seen = {kind: dots for section in sections for kind, dots in kinds_in(section.tissue).items()}
     about = f"Middle section of the block, {who}."
-    figure, axes = _grid(sections, across, title, about, legend=_kind_legend(seen))
+    figure, axes = _grid(sections, across, title, about, legend=kind_legend(seen))
     for one, section in zip(axes, sections, strict=True):
-        _draw_tissue(one, section.tissue)
+        draw_tissue(one, section.tissue)
     _finish(axes, sections, across)
     caption = (
         "Each square is one site with its bulk cell; empty sites are white. Dots and triangles: lymphoid "
-        f"cells, which share sites with bulk cells. {_diamonds(sections)} All panels show the same person "
-        "and the same section; arms share their tissue on day 0 unless one changes it before."
+        f"cells, which share sites with bulk cells. {diamonds(sections[0].tissue)} All panels show the same "
+        "person and the same section; arms share their tissue on day 0 unless one changes it before."
         + (f" Lesion 1 of {study.lesions}." if study.lesions > 1 else "")
     )
     return Plot("tissue", "Tissue", caption, figure)
@@ -73,7 +73,7 @@ def chemokine_map(study: Study) -> Plot:
     for one, section, plane in zip(axes, sections, planes, strict=True):
         extent = _extent(section.tissue[_FIELD])
         image = one.imshow(plane, cmap=style.FIELD_MAP, norm=norm, extent=extent, interpolation="none")
-        one.set(xlim=_frame(section.tissue)[:2], ylim=_frame(section.tissue)[2:])
+        one.set(xlim=frame(section.tissue)[:2], ylim=frame(section.tissue)[2:])
         _draw_mscs(one, section.tissue, "#ffffff", 12.0)
         mean = f"{number(float(f'{plane.mean():.2g}'))}"
         one.text(0.04, 0.04, mean, transform=one.transAxes, color="white", size=8.5, **_OUTLINE)
@@ -87,32 +87,41 @@ def chemokine_map(study: Study) -> Plot:
     bar.outline.set_visible(False)
     caption = (
         "Concentration of CXCL9 and its mean over the section, one color scale for all panels. It is even "
-        f"where the block is smaller than the decay length of CXCL9. {_diamonds(sections)}"
+        f"where the block is smaller than the decay length of CXCL9. {diamonds(sections[0].tissue)}"
     )
     return Plot("chemokine_map", "Chemokine in the tissue", caption, figure)
 
 
 def _sections(study: Study) -> tuple[list[Section], int, str]:
     """What to draw, how many panels in a row, and whose tissue it is."""
-    runs = study.runs_of_one_person()
+    opened, days, who = one_person(study)
     try:
-        opened = {arm: read(path) for arm, path in runs}
-        days = {arm: [float(day) for day in run.snapshot_days] for arm, run in opened.items()}
-        if not opened or not all(days.values()):
-            raise Missing("no run recorded tissue snapshots")
         if len(opened) > _GRID_ARMS:
             chosen = [(arm, day) for arm, day in zip(opened, (d[-1] for d in days.values()), strict=True)]
-            first = study.reference if study.reference in opened else runs[0][0]
+            first = study.reference if study.reference in opened else next(iter(opened))
             chosen.insert(0, (first, days[first][0]))
             across = 4
         else:
             chosen = [(arm, day) for arm in opened for day in _spread(days[arm])]
-            across = len(_spread(days[runs[0][0]]))
+            across = len(_spread(next(iter(days.values()))))
         sections = [Section(arm, day, opened[arm].snapshot(day=day)) for arm, day in chosen]
     except InputError as error:
         raise Missing(error.problems[0].what) from None
+    return sections, across, who
+
+
+def one_person(study: Study) -> tuple[dict[str, Run], dict[str, list[float]], str]:
+    """By arm the run of one person and the days of its snapshots; who it is.  Raises Missing."""
+    runs = study.runs_of_one_person()
+    try:
+        opened = {arm: read(path) for arm, path in runs}
+        days = {arm: [float(day) for day in run.snapshot_days] for arm, run in opened.items()}
+    except InputError as error:
+        raise Missing(error.problems[0].what) from None
+    if not opened or not all(days.values()):
+        raise Missing("no run recorded tissue snapshots")
     patient, replicate = next(key[1:] for key, path in study.files.items() if path == runs[0][1])
-    return sections, across, f"patient {patient}, replicate {replicate}"
+    return opened, days, f"patient {patient}, replicate {replicate}"
 
 
 def _spread(days: list[float]) -> list[float]:
@@ -131,7 +140,7 @@ def _grid(
     scale: float = 1.0,
 ) -> tuple[Figure, list[Axes]]:
     """Panels of the shape of a section, `across` in a row, with `right` inches for a color bar."""
-    left_um, right_um, bottom_um, top_um = _frame(sections[0].tissue)
+    left_um, right_um, bottom_um, top_um = frame(sections[0].tissue)
     width = scale * {1: 4.5, 2: 3.2, 3: 2.6}.get(across, 2.15)
     height = width * min(2.0, max(0.1, (bottom_um - top_um) / (right_um - left_um)))
     rows = _has_rows(sections, across)
@@ -151,11 +160,7 @@ def _finish(axes: list[Axes], sections: list[Section], across: int) -> None:
     """Frames, names of arms and days, one scale bar."""
     rows = _has_rows(sections, across)
     for i, (one, section) in enumerate(zip(axes, sections, strict=True)):
-        one.set_xticks([])
-        one.set_yticks([])
-        one.grid(False)
-        for spine in one.spines.values():
-            spine.set(visible=True, color=style.MUTED, linewidth=0.6)
+        frame_only(one)
         if not rows:
             one.set_title(f"{clean(section.arm, 20)}, day {section.day:g}", size=9)
         elif i < across:
@@ -163,10 +168,19 @@ def _finish(axes: list[Axes], sections: list[Section], across: int) -> None:
         if rows and i % across == 0:
             one.set_ylabel(clean(section.arm, 22), size=9.5)
     last_row = across * ((len(axes) - 1) // across)
-    _scale_bar(axes[last_row], _frame(sections[last_row].tissue))
+    scale_bar(axes[last_row], frame(sections[last_row].tissue))
 
 
-def _scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
+def frame_only(axes: Axes) -> None:
+    """A thin frame and nothing else: no ticks, no grid."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=style.MUTED, linewidth=0.6)
+
+
+def scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
     """A bar of round length just below the panel."""
     width = extent[1] - extent[0]
     depth = -0.13 / inches(axes)[1]
@@ -178,7 +192,7 @@ def _scale_bar(axes: Axes, extent: tuple[float, float, float, float]) -> None:
     axes.text(length / width + 0.03, depth, f"{length} µm", transform=axes.transAxes, va="center", size=8.5)
 
 
-def _kinds_in(tissue: xr.Dataset) -> dict[str, bool]:
+def kinds_in(tissue: xr.Dataset) -> dict[str, bool]:
     """The kinds in a section, True for lymphoid ones, which are drawn as dots."""
     seen: dict[str, bool] = {}
     for layer, dots in (("kind", False), ("lymphoid", True)):
@@ -190,10 +204,10 @@ def _kinds_in(tissue: xr.Dataset) -> dict[str, bool]:
     return {kind: dots for kind, dots in seen.items() if kind != "empty"}
 
 
-def _draw_tissue(axes: Axes, tissue: xr.Dataset) -> None:
+def draw_tissue(axes: Axes, tissue: xr.Dataset) -> None:
     """Draw one section: bulk cells as an image, MSCs and lymphoid cells as marks over it."""
     names, plane = _names(tissue["kind"]), _middle(tissue["kind"])
-    seen = _kinds_in(tissue)
+    seen = kinds_in(tissue)
     colors = style.kind_colors([*names.values(), *seen])
     width = inches(axes)[0]
     image = cells.paint(plane, names, colors, cells.dots(width, plane.shape[1]))
@@ -222,16 +236,16 @@ def _draw_mscs(axes: Axes, tissue: xr.Dataset, color: str, size: float) -> None:
         )  # fmt: skip
 
 
-def _diamonds(sections: list[Section]) -> str:
+def diamonds(tissue: xr.Dataset) -> str:
     """What the diamonds are; a flat block has its cells in the section."""
-    if "kind" not in sections[0].tissue:
+    if "kind" not in tissue:
         return "Where MSCs are was not recorded."
-    if sections[0].tissue["kind"].shape[0] == 1:
+    if tissue["kind"].shape[0] == 1:
         return "Diamonds: MSCs."
     return f"Diamonds: MSCs up to {_DEPTH:g} µm before or behind the section, paler with distance."
 
 
-def _kind_legend(seen: dict[str, bool]) -> list[Artist]:
+def kind_legend(seen: dict[str, bool]) -> list[Artist]:
     """Squares for bulk kinds, a diamond for MSCs, dots for lymphoid kinds, in the order of the palette."""
     order = [*style.KINDS, *sorted(set(seen) - set(style.KINDS))]
     colors = style.kind_colors(seen)
@@ -294,7 +308,7 @@ def _extent(array: xr.DataArray) -> tuple[float, float, float, float]:
     return 0.0, float(xs[-1] + xs[0]), float(ys[-1] + ys[0]), 0.0
 
 
-def _frame(tissue: xr.Dataset) -> tuple[float, float, float, float]:
+def frame(tissue: xr.Dataset) -> tuple[float, float, float, float]:
     """Extent of the tissue itself, which a field on a coarser grid may stick out of."""
     return _extent(tissue["kind" if "kind" in tissue else _FIELD])
 

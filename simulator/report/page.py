@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from ..base.errors import InputError
-from . import dosing, forest, maps, plots, sections
+from . import dosing, forest, maps, overview, plots, sections
 from .canvas import Missing, Plot, save, write_whole
 from .html import Html, escaped, figure as framed, join, tag
 from .study import Study, open_study
 
 FIGURES = (  # in the order of the page, which numbers them
+    overview.overview,
     dosing.calendar,
     *forest.FIGURES,
     plots.tumor_volume,

@@ -5,6 +5,7 @@ recorded nothing to draw it from.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ from .study import Study
 from .words import outcome_words
 
 _FEW_RUNS = 16  # up to here every run is drawn as a thin line
-_FAN_ARMS = 4  # up to here fans of several arms share a panel
+FAN_ARMS = 4  # up to here fans of several arms share a panel
 
 _WORDS = {  # what a panel calls a quantity; others go by the words of the run file
     "tumor_volume": "tumor volume",
@@ -202,15 +203,10 @@ def paired_difference(study: Study) -> Plot:
     )
     styles = style.arm_styles(study.arms, reference)
     for one, arm in zip(axes, others, strict=True):
-        course = stats.paired(table, arm, reference, log, level)
-        if log:
-            course = np.exp(course[["estimate", "low", "high"]])
         one.axhline(1 if log else 0, color=style.INK, linewidth=0.9)
-        color = styles[arm]["color"]
-        one.fill_between(course.index, course["low"], course["high"], color=color, alpha=0.2, linewidth=0)
-        one.plot(course.index, course["estimate"], color=color)
+        draw_paired(one, study, table, arm, 0.2, color=styles[arm]["color"])
         one.set_title(arm_words(study, arm))
-    _difference_axes(axes, log)
+    difference_axes(axes, log)
     label = f"ratio to {clean(reference, 18)}" if log else f"difference from {clean(reference, 18)}"
     _share(axes, table, label, 3)
     caption = (
@@ -221,7 +217,21 @@ def paired_difference(study: Study) -> Plot:
     return Plot("paired_difference", "Paired difference", caption, figure)
 
 
-def _difference_axes(axes: list[Axes], log: bool) -> None:
+def draw_paired(axes: Axes, study: Study, table: pd.DataFrame, arm: str, alpha: float, **line: Any) -> None:
+    """An arm against the reference over time, as a ratio where the outcome is a log; interval in `alpha`."""
+    assert study.reference is not None
+    log = stats.split_outcome(study.outcome)[0]
+    course = stats.paired(table, arm, study.reference, log, study.level)[["estimate", "low", "high"]]
+    if log:
+        course = np.exp(course)
+    if alpha > 0:
+        axes.fill_between(
+            course.index, course["low"], course["high"], color=line["color"], alpha=alpha, linewidth=0
+        )
+    axes.plot(course.index, course["estimate"], **line)
+
+
+def difference_axes(axes: list[Axes], log: bool) -> None:
     """A ratio scale around one, or a linear scale around zero, never narrower than what matters."""
     lows, highs = zip(*(one.dataLim.intervaly for one in axes), strict=True)
     low, high = np.nanmin(lows), np.nanmax(highs)
@@ -240,7 +250,7 @@ def _courses(study: Study, names: list[str], title: str) -> Figure:
     tables = {name: table for name, table in recorded.items() if (table > 0).to_numpy().any()}
     if not tables:
         raise Missing(f"no run recorded any {' or '.join(names)}")
-    many = len(study.arms) > _FAN_ARMS
+    many = len(study.arms) > FAN_ARMS
     shade = "" if many else f" and {study.spread[0]} (shade)"
     subtitle = f"Median{shade} of {study.people()}."
     figure, axes = panels(len(tables), title, subtitle, legend=arm_legend(study, study.arms))

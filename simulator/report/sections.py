@@ -39,7 +39,7 @@ def all_sections(study: Study, figures: dict[str, Html]) -> list[Section]:
         return join(figures[name] for name in names if name in figures)
 
     parts = [
-        Section("answer", "Answer", _answer(study)),
+        Section("answer", "Answer", _answer(study) + drawn("overview")),
         Section("doses", "Doses", drawn("dosing_calendar") + _doses(study)),
         Section("contrasts", "Contrasts", drawn("contrasts") + _contrasts(study)),
         Section("volume", "Tumor volume", drawn("tumor_volume", "paired_difference")),

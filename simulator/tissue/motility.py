@@ -64,7 +64,7 @@ def _propose(state, tables, lattice, fields, start, first, second):
         if direction < 0:
             direction = int(v * directions(lattice))
         goal = neighbor(lattice, site, z, y, x, direction)
-        if goal < 0 or state.lymphoid[goal] >= 0:
+        if goal < 0 or state.occupied[goal] == 1:
             continue
         enters_nest = (
             tables.kinds[state.bulk[site]].stroma == 1 and tables.kinds[state.bulk[goal]].stroma == 0
@@ -129,9 +129,9 @@ def _cells_beside(state, lattice, site, z, y, x):
     nx, plane = lattice.nx, lattice.ny * lattice.nx
     if x == 0 or x == nx - 1 or y == 0 or y == lattice.ny - 1 or z == 0 or z == lattice.nz - 1:
         return -1
-    found = int(state.lymphoid[site - 1] >= 0) + int(state.lymphoid[site + 1] >= 0)
-    found += int(state.lymphoid[site - nx] >= 0) + int(state.lymphoid[site + nx] >= 0)
-    return found + int(state.lymphoid[site - plane] >= 0) + int(state.lymphoid[site + plane] >= 0)
+    found = int(state.occupied[site - 1]) + int(state.occupied[site + 1])
+    found += int(state.occupied[site - nx]) + int(state.occupied[site + nx])
+    return found + int(state.occupied[site - plane]) + int(state.occupied[site + plane])
 
 
 @kernel(inline=True)
@@ -146,6 +146,9 @@ def commit_hops(state, start, stop):
     for slot in range(start, stop):
         goal = int(state.agents[slot].proposal)
         if goal >= 0:
-            state.lymphoid[state.agents[slot].site] = -1
+            site = int(state.agents[slot].site)
+            state.lymphoid[site] = -1
+            state.occupied[site] = 0
             state.lymphoid[goal] = slot
+            state.occupied[goal] = 1
             state.agents[slot].site = goal

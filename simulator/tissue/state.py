@@ -61,6 +61,7 @@ class State(NamedTuple):
     event: np.ndarray  # u1[n] 1 + the hazard that struck a bulk cell this step
     site_trait: np.ndarray  # f4[n, columns]
     lymphoid: np.ndarray  # i4[n] slot of the lymphoid cell, −1 where none
+    occupied: np.ndarray  # u1[n] 1 where there is one: a quarter of the memory to look through
     bulk_agent: np.ndarray  # i4[n] slot of a tracked bulk cell, −1 where none
     wounded: np.ndarray  # i8[capacity] sites with wounds, in any order
     agents: np.recarray  # AGENT[A]
@@ -88,6 +89,7 @@ def empty_state(sites: int, names: Names, tables: Tables, capacity: int = 1024) 
         event=np.zeros(sites, np.uint8),
         site_trait=np.zeros((sites, max(1, names.site_columns)), np.float32),
         lymphoid=np.full(sites, -1, np.int32),
+        occupied=np.zeros(sites, np.uint8),
         bulk_agent=np.full(sites, -1, np.int32),
         wounded=np.zeros(capacity, np.int64),
         agents=np.zeros(capacity, AGENT).view(np.recarray),
@@ -152,13 +154,14 @@ def from_arrays(arrays: dict[str, np.ndarray], names: Names, tables: Tables) -> 
 def add_agent(state, tables, kind, site, step, dose):
     """Put a new cell of a tracked kind on a free site of its layer; returns its slot.
 
-    Its traits are left to the caller; the list must have room.
+    Its traits are zero until the caller sets them; the list must have room.
     """
     slot = state.count[AGENTS]
     state.count[AGENTS] = slot + 1
     layer = int(tables.kinds[kind].lymphoid)
     if layer == 1:
         state.lymphoid[site] = slot
+        state.occupied[site] = 1
     else:
         state.bulk[site] = kind
         state.bulk_agent[site] = slot
@@ -174,6 +177,8 @@ def add_agent(state, tables, kind, site, step, dose):
     agent.target = -1
     agent.engaged = 0
     agent.proposal = -1
+    for c in range(state.trait.shape[1]):
+        state.trait[slot, c] = 0.0
     for j in range(state.seen.shape[1]):
         state.seen[slot, j] = 0.0
         state.facing[slot, j] = 0.0
@@ -188,6 +193,7 @@ def remove_agent(state, tables, slot):
     site = int(state.agents[slot].site)
     if tables.kinds[state.agents[slot].kind].lymphoid == 1:
         state.lymphoid[site] = -1
+        state.occupied[site] = 0
     else:
         state.bulk[site] = 0
         state.bulk_agent[site] = -1

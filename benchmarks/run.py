@@ -33,9 +33,9 @@ MILESTONES = {"field_cold": 120, "walk": 6, "block": 1}
 REASONS = {
     "field_cold": "three cycles of 14 passes each",
     "field_warm": "lone moved sources are short waves, which take two cycles",
-    "walk": "counting references to arrays, then divisions, mispredicted branches and the cache",
+    "walk": "random neighbors: mispredicted branches and reads beyond the second-level cache",
     "tumor_pass": "the powers of the interpreted rules",
-    "block": "half of it counts references to arrays, in gather and respond_agents",
+    "block": "a third is motility, a quarter the powers of interpreted rules",
     "scaling": "the fixed cost of some 150 kernel calls a step shows below 10⁵ cells",
     "threads": "what strikes, heals, turns over and solves fields is serial",
     "startup new": "compiling, with other programs on the cores",

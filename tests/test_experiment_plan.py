@@ -1,5 +1,6 @@
 """Plans: the same file gives the same plan, arms share burn-ins, shards partition, sizes are foreseen."""
 
+import dataclasses
 import json
 import math
 

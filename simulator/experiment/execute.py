@@ -1,8 +1,6 @@
 """Run an experiment: what is finished is kept, what is missing is done, here or on many workers."""
 
 import logging
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..base.errors import InputError, Problem, SimulatorError
 from ..base.log import get_logger, to_file
 from ..base.threads import available_cpus
+from . import interrupt
 from .collect import Results, collect
 from .estimate import Estimate, estimate, work_hours
 from .order import Failed, Order, drive
@@ -70,7 +69,7 @@ def execute(
         log.info("%s", _cost(size))
         log.info("To do in %s: %d of %s.", study.path, len(missing), count(len(runs), "run"))
         return None
-    with _terminated_as_interrupted(), study.lock(shard), ExitStack() as stack:
+    with _interruptible(), study.lock(shard), ExitStack() as stack:
         said = study.prepare(planned, force)
         with writing(study.log):
             stack.enter_context(to_file(study.log, logging.DEBUG))
@@ -216,20 +215,11 @@ def _failure(failed: list[Failed], runs: int, study: Study) -> SimulatorError:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Inside the `with`, SIGTERM acts like Ctrl-C; only the main thread can arrange it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+def _interruptible() -> Iterator[None]:
+    """Inside the `with`, Ctrl-C and SIGTERM end the study, and its log says so."""
     try:
-        yield
+        with interrupt.heeded():
+            yield
     except KeyboardInterrupt:
         log.info("Interrupted: what is finished is kept, and the same command goes on from there.")
         raise
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..base.errors import Problem
 from ..base.log import get_logger
+from . import interrupt
 from .plan import Run
 from .pools import Failure, Pool, Task
 from .progress import Progress
@@ -71,6 +72,7 @@ def drive(pool: Pool, order: Order, progress: Progress, check: Callable[[Path, s
     running: dict[str, Task] = {}
     failed: list[Failed] = []
     while True:
+        interrupt.check()
         while len(running) < pool.slots() and (task := order.take()):
             running[task.digest] = task
             pool.submit(task)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..base.errors import InputError, Problem, SimulatorError
 from ..base.log import get_logger
+from . import interrupt
 
 if TYPE_CHECKING:
     import distributed
@@ -120,6 +121,7 @@ class InProcess:
 
     def submit(self, task: Task) -> None:
         def report(fraction: float) -> None:
+            interrupt.check()
             self._tell(task.digest, fraction)
 
         self._news.append(Outcome(task.digest, True, perform(self._engine, self._experiment, task, report)))

@@ -46,7 +46,7 @@ lock: $(VENV)/.test
 	echo hatchling | $(UV) pyproject.toml - --extra test -c requirements.lock -o requirements-test.lock
 
 UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK)
+	--custom-compile-command 'make lock' $(LOCK)
 
 $(VENV)/.core: requirements.lock pyproject.toml | $(BIN)/python
 	@echo 'Installing the packages of requirements.lock (once; about a minute) ...'

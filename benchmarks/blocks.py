@@ -17,8 +17,8 @@ from rows import row
 from simulator.base import threads as thread_pool
 from simulator.run.simulation import Simulation
 from simulator.tissue.fields import as_grid
+from simulator.tissue.inputs import Inputs
 from simulator.tissue.motility import commit_hops, propose_hops, resolve_hops
-from simulator.tissue.step import Inputs
 
 # immunoABM3D on the two-core machine, per second: immune sub-moves, tumor cell-steps, cell-hours.
 _KATHER_MOVES, _KATHER_PASS, _KATHER_HOURS = 2.6e6, 4.8e6, 1.5e6

@@ -22,11 +22,14 @@ tissue:
   infiltrate:
     cd8: {{nest: {cd8} cells/mm2, stroma: {cd8} cells/mm2}}
     cd4: {{nest: {cd4} cells/mm2, stroma: {cd4} cells/mm2}}
+    treg: {{nest: {treg} cells/mm2, stroma: {treg} cells/mm2}}
     nk: {{nest: {nk} cells/mm2, stroma: {nk} cells/mm2}}
   source: "assumed: round shares of the sites, to time"
 fields:
   ifng: {{grid: 2, start: 0.1 ng/mL}}
   tgfb: {{grid: 2}}
+  il6: {{grid: 2}}
+  suppressor: {{grid: 2}}
 burn_in: 1 d
 duration: {days} d
 arms:
@@ -50,8 +53,9 @@ def experiment(size: int, tumor: float = 0.70, stroma: float = 0.25, vessel: flo
         stroma=stroma,
         vessel=vessel,
         debris=max(0.0, 1.0 - tumor / (1.0 - stroma - vessel)),
-        cd8=0.49 * density,
-        cd4=0.49 * density,
+        cd8=0.45 * density,
+        cd4=0.45 * density,
+        treg=0.08 * density,
         nk=0.02 * density,
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,8 @@ _DOES = {
     "lyse": "Is killed by what touches it",
     "clear": "Is cleared away",
     "leave": "Leaves the tissue",
-    "switch": "Switches '{}' on for good",
+    "switch": "Switches its '{}'",
+    "reset": "Loses its '{}'",
     "express": "Its '{}' tends",
     "secrete": "Secretes {}",
     "take_up": "Takes up {}",
@@ -77,7 +78,7 @@ def rule_sentence(rule: Rule, behavior: Behavior, lesion: Lesion) -> str:
     if rule.against:
         parts.append("less what the level in plasma would do")
     if rule.blocked_by:
-        parts.append(f"blocked by {rule.blocked_by}")
+        parts.append(f"blocked by {' or '.join(rule.blocked_by)}")
     return ", ".join(parts) + "."
 
 
@@ -92,6 +93,8 @@ def field_lines(lesion: Lesion) -> Iterator[str]:
             )
         facts.append(f"{units.format(field.start, field.unit)} at the start")
         facts.append(f"voxels of {units.format(field.grid * lesion.block.site, 'um')}")
+        if field.traced in lesion.cells:
+            facts.append(f"the part that {field.traced} cells make is followed as well")
         yield f"{name}: {field.description}{'. ' if field.description else ''}{', '.join(facts)}."
 
 
@@ -195,9 +198,11 @@ def _signal(rule: Rule, lesion: Lesion) -> str:
         return f"{word} at the vessel" if rule.behavior == "admit" else word
     if word == "engaged":
         return "time on a target"
-    said = {"contact": f"contact with {argument}", "target": f"{argument} of its target"}.get(
-        word, f"its '{word}'"
-    )
+    said = {
+        "contact": f"contact with {argument}",
+        "target": f"{argument} of its target",
+        "drug": f"the receptors that {argument} holds",
+    }.get(word, f"its '{word}'")
     return said if rule.half_max is not None else f"{said} (in full at 1)"
 
 

@@ -1,6 +1,7 @@
 """A patient and its drugs, for the tests of the body: human values of the order of the catalogue's."""
 
-from simulator.config.schema import Antibody, Body, CellProduct, FieldModel, Plasma
+from simulator.config.host_schema import Antibody, Body, CellProduct, Plasma
+from simulator.config.schema import FieldModel
 
 
 def product(**changes) -> CellProduct:

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from simulator.base.errors import InputError, Location, SimulatorError
-from simulator.config.schema import Antibody, Block, Compare, Lesion, Tissue
+from simulator.config.host_schema import Antibody
+from simulator.config.schema import Block, Compare, Lesion, Tissue
 from simulator.experiment.pools import Engine
 from simulator.run.storage import Column, LesionLayout, RunWriter
 

@@ -152,7 +152,7 @@ def test_blood_rests_at_its_baseline_and_returns_to_it():
     story(patient, 0, 50)
     assert patient.blood == {"cd8": 1.0, "nk": 1.0}
     assert patient.series()["blood_cd8"] == 400.0
-    patient.blood["nk"] = 0.2
+    patient.restore(patient.arrays() | {"blood/nk": np.array([0.2])})
     patient.advance(50.0, 50.0 + body().blood_turnover, Feedback(80.0))
     assert patient.blood == pytest.approx({"cd8": 1.0, "nk": 0.6}, rel=1e-12)
 

@@ -132,7 +132,7 @@ def test_check_says_what_would_run(tiny, capsys):
     assert cli.main(["check", "tiny.yaml"]) == cli.DONE
     out, err = capsys.readouterr()
     assert out.startswith("tiny.yaml: no problems. 2 runs and 1 burn-in")
-    assert "idle: cd8: `kill lowered_by target pdl1` blocked by anti_pd1" in out
+    assert "idle: no drug 'anti_pd1' here; never blocked: cd8: `kill lowered_by target pdl1`" in out
     assert "warning: too few MSCs in the block: once" in err
 
 

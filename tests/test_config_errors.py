@@ -240,7 +240,11 @@ PLANNED = [
     # population and phenotypes
     (also("population: {body.wieght: {log_sd: 0.2}}"), "body.wieght:", ["no 'body.wieght'", "'weight'"]),
     (also("population: {duration: {log_sd: 0.2}}"), "duration:", ["differs between patients"]),
-    (also("population: {body.weight: {sd: 1 kg}}"), "body.weight:", ["either log_sd", "or sd"]),
+    (
+        also("population: {body.weight: {sd: 1 kg}}"),
+        "body.weight:",
+        ["one of log_sd", "sd (normal)", "share"],
+    ),
     (also("population: {tissue.stroma: {sd: 0.1, median: 0.2}}"), "median:", ["Write mean"]),
     (
         also("population: {tissue.stroma: {sd: 0.1}}"),

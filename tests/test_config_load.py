@@ -276,13 +276,13 @@ def test_clauses_about_absent_names_are_idle_and_listed(tmp_path):
     cd8 = found.model(None, 1, "treatment").lesions[0].cells["cd8"]
     signals = [rule.signal for rule in cd8.rules]
     assert "contact ox40l" not in signals and "cxcl9" not in signals
-    assert next(rule for rule in cd8.rules if rule.signal == "target pdl1").blocked_by is None
+    assert next(rule for rule in cd8.rules if rule.signal == "target pdl1").blocked_by == ()
     assert (cd8.behaviors["migrate"].toward, cd8.behaviors["migrate"].half_max) == (None, None)
     listed = "\n".join(found.idle)
     for part in (
         "contact ox40l",
         "migrate toward cxcl9",
-        "blocked by anti_pd1 is never blocked",
+        "no drug 'anti_pd1' here; never blocked: cd8: `kill lowered_by target pdl1`",
         "msc: `secrete cxcl9`",
         "body: `blood nk`",
         "msc_cxcl9: `secretes cxcl9`",

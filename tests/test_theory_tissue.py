@@ -10,8 +10,8 @@ from simulator.base.kernel import kernel
 from simulator.base.rng import STREAM, make_dice, uniforms
 from simulator.config.schema import Behavior, Cell, Spread, Step, Tissue
 from simulator.tissue.compile import compile_tables, hit_rate, names_of
+from simulator.tissue.inputs import Inputs
 from simulator.tissue.respond import ring
-from simulator.tissue.step import Inputs
 
 CLOCK = STREAM["clock"]
 

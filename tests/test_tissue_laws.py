@@ -11,8 +11,8 @@ from tissues import block, cells, digest, inflow, lesion, tumor
 
 from simulator.base import threads
 from simulator.config.schema import Step, Tissue
+from simulator.tissue.inputs import Inputs
 from simulator.tissue.state import AGENTS, EXPORTED, LEDGER, WOUNDED
-from simulator.tissue.step import Inputs
 
 STEPS = 30
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from simulator.base.rng import make_dice
 from simulator.config.schema import Behavior, Block, Cell, FieldModel, Lesion, Rule, Spread, Step, Tissue
-from simulator.tissue.step import Block as TissueBlock, Inflow
+from simulator.tissue.inputs import Inflow
+from simulator.tissue.step import Block as TissueBlock
 
 PER_DAY = 1.0 / 24.0
 

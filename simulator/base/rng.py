@@ -35,6 +35,8 @@ STREAMS = (
     "arrive",  # 16 arrival of infused cells at vessels
     "origin",  # 17 which dose an arriving cell came with
     "push",  # 18 ties along the way to a nodule's surface
+    "brought",  # 19 the dose, if any, whose cells drew a blood cell in
+    "map",  # 20 seeding: traits that vary smoothly over the tissue
 )
 STREAM = {name: np.uint64(code) for code, name in enumerate(STREAMS)}
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..base import units
 from ..base.errors import InputError, Location, Problem, did_you_mean
-from ..config.schema import Antibody, CellProduct
+from ..config.host_schema import Antibody, CellProduct
 
 Drugs = Mapping[str, Antibody | CellProduct]
 

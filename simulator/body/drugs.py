@@ -4,14 +4,15 @@ Each holds one column of states per dose, so the ledger and the attribution are 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ..base import units
 from ..base.errors import InputError
 from ..base.log import get_logger
-from ..config.schema import Antibody, CellProduct, Plasma
+from ..config.host_schema import Antibody, CellProduct, Plasma
 from .compartments import Inflow, LinearSystem
 from .course import Dose
 
@@ -33,6 +34,7 @@ class CellDistribution:
     over a step.
 
     doses : of this product, positive amounts in cells, in order of time.
+    sensitized : whether the patient rejects the donor: each earlier dose then speeds up all deaths.
     tumor_volume_ml : at the start; raises InputError where the tumor would have to take more cells
     than ever reach the blood.
     """
@@ -45,6 +47,7 @@ class CellDistribution:
         plasma: Mapping[str, Plasma],
         plasma_volume_ml: float,
         tumor_volume_ml: float,
+        sensitized: bool = False,
     ):
         self.name, self.product = name, product
         self.secreted = tuple(sorted(field for field in product.secretes if field in plasma))
@@ -52,8 +55,14 @@ class CellDistribution:
         self.density = _density(name, product, tumor_volume_ml)
         self._saturated = False
         sources = [plasma[field] for field in self.secreted]
-        self._none, self._all = (LinearSystem(_matrix(product, sources, p)) for p in (0.0, 1.0))
-        self.inflow = _inflow(doses, _entry(product, len(self.secreted)))
+        entry = _entry(product, len(self.secreted))
+        self.inflow = _inflow(doses, entry)
+        fold = product.rejection.fold if sensitized and product.rejection is not None else 1.0
+        self.fold = fold ** np.arange(len(doses), dtype=float)  # times the death of plain cells, by dose
+        self._parts = [
+            _Part(columns, _inflow([doses[i] for i in columns], entry), *_systems(product, sources, fold))
+            for fold, columns in _equal(self.fold)
+        ]
         self.state = np.zeros((_LEFT + 1 + len(self.secreted), len(doses)))
         self.arrivals = np.zeros(len(doses))  # cells per mL of tumor in the last step
         self.arrived = np.zeros((2, len(doses)))  # in all: cells, cells per mL
@@ -66,12 +75,9 @@ class CellDistribution:
         if density * tumor_volume_ml > 1.0:
             density = self._saturate(tumor_volume_ml)
         share = density * tumor_volume_ml
-
-        def propagator(dt: float) -> np.ndarray:
-            return (1.0 - share) * self._none.propagator(dt) + share * self._all.propagator(dt)
-
         self.state[_LEFT] = 0.0
-        self.inflow.advance(propagator, self.state, t0, t1)
+        for part in self._parts:
+            part.advance(self.state, share, t0, t1)
         left = np.maximum(self.state[_LEFT], 0.0)
         self.arrivals = density * left
         self.arrived[0] += share * left
@@ -98,6 +104,18 @@ class CellDistribution:
         return {
             field: gain * math.fsum(self.state[first + row])
             for row, (field, gain) in enumerate(zip(self.secreted, self._gain, strict=True))
+        }
+
+    def lung(self, volume_ml: float, decay: Mapping[str, float]) -> dict[str, float]:
+        """What the cells in the lung hold up in its tissue: n·s/(k·V) of each field [field unit].
+
+        volume_ml : of the lung; decay : of each field, 1/h.
+        """
+        cells = math.fsum(self.state[LUNG])
+        return {
+            field: cells * rate / (decay[field] * volume_ml * _UM3_PER_ML)
+            for field, rate in sorted(self.product.secretes.items())
+            if decay.get(field, 0.0) > 0.0
         }
 
     def infused(self, t: float) -> np.ndarray:
@@ -141,15 +159,48 @@ def _density(name: str, product: CellProduct, tumor_volume_ml: float) -> float:
     return product.tumor_fraction / (product.tumor_reference_volume * reaching)
 
 
-def _matrix(product: CellProduct, sources: Sequence[Plasma], share: float) -> np.ndarray:
-    """Rates [1/h] where `share` of the cells leaving the blood settles in tumor.
+class _Part(NamedTuple):
+    """Doses whose cells die at one pace: their columns, and the system with none and with all to tumor."""
+
+    columns: list[int]
+    inflow: Inflow
+    none: LinearSystem
+    all: LinearSystem
+
+    def advance(self, state: np.ndarray, share: float, t0: float, t1: float) -> None:
+        """Take these columns of `state` from `t0` to `t1` h, `share` of what leaves the blood to tumor."""
+
+        def propagator(dt: float) -> np.ndarray:
+            return (1.0 - share) * self.none.propagator(dt) + share * self.all.propagator(dt)
+
+        own = state[:, self.columns]
+        self.inflow.advance(propagator, own, t0, t1)
+        state[:, self.columns] = own
+
+
+def _equal(values: np.ndarray) -> Iterator[tuple[float, list[int]]]:
+    """Each value that occurs, ascending, with the places where it stands."""
+    for value in np.unique(values).tolist():
+        yield value, np.flatnonzero(values == value).tolist()
+
+
+def _systems(
+    product: CellProduct, sources: Sequence[Plasma], fold: float
+) -> tuple[LinearSystem, LinearSystem]:
+    none, all_ = (LinearSystem(_matrix(product, sources, share, fold)) for share in (0.0, 1.0))
+    return none, all_
+
+
+def _matrix(product: CellProduct, sources: Sequence[Plasma], share: float, fold: float) -> np.ndarray:
+    """Rates [1/h] where `share` of the cells leaving the blood settles in tumor; deaths are `fold` times
+    as fast as the product's own.
 
     The plasma rows count cells that secrete into plasma, times hours: those in lung and blood wholly,
     those settled outside the tumor by `spill`; lost with the half-life of the substance.
     """
-    lung_death = math.log(2.0) / product.lung_half_life
+    lung_death = fold * math.log(2.0) / product.lung_half_life
     leaving = math.log(2.0) / product.blood_half_life
-    death = math.log(2.0) / product.half_life
+    death = fold * math.log(2.0) / product.half_life
     rates = np.zeros((_LEFT + 1 + len(sources), _LEFT + 1 + len(sources)))
     rates[LUNG, LUNG] = -(lung_death + product.lung_release)
     rates[DEAD, LUNG] = lung_death
@@ -188,17 +239,24 @@ def _inflow(doses: Sequence[Dose], entry: np.ndarray) -> Inflow:
 class AntibodyExposure:
     """An antibody in a central and a peripheral compartment [mg], and the receptors it holds.
 
-    Clearances scale with (weight / reference)^clearance_exponent, volumes with ^volume_exponent
-    (pembrolizumab: Ahamadi 2017, doi:10.1002/psp4.12139).
+    Clearances scale with (weight / reference)^clearance_exponent, volumes with ^volume_exponent, and both
+    with the covariates (pembrolizumab: Ahamadi 2017, doi:10.1002/psp4.12139).
 
-    doses : of this antibody, positive amounts in mg, in order of time.
+    doses : of this antibody, positive amounts in mg, in order of time; covariates : of the body, by name, in
+    the units of `schema.COVARIATES`.
     """
 
-    def __init__(self, antibody: Antibody, doses: Sequence[Dose], weight_kg: float):
+    def __init__(
+        self,
+        antibody: Antibody,
+        doses: Sequence[Dose],
+        weight_kg: float,
+        covariates: Mapping[str, float] | None = None,
+    ):
         self.antibody = antibody
         relative = weight_kg / antibody.reference_weight
-        flow = relative**antibody.clearance_exponent
-        size = relative**antibody.volume_exponent
+        flow = relative**antibody.clearance_exponent * _scaling(antibody, "clearance", covariates or {})
+        size = relative**antibody.volume_exponent * _scaling(antibody, "volume", covariates or {})
         self._central = units.convert(antibody.central_volume, "L", "mL") * size
         peripheral = units.convert(antibody.peripheral_volume, "L", "mL") * size
         clearance = units.convert(antibody.clearance, "L/d", "mL/h") * flow
@@ -231,3 +289,16 @@ class AntibodyExposure:
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Continue from `arrays`."""
         self.state = arrays["state"].copy()
+
+
+def _scaling(antibody: Antibody, what: str, body: Mapping[str, float]) -> float:
+    """The factor by which a body's covariates change the clearances or the volumes of an antibody."""
+    factor = 1.0
+    for row in antibody.covariates:
+        if row.on != what or row.of not in body:
+            continue
+        if row.factor is not None:
+            factor *= row.factor if body[row.of] >= 1.0 else 1.0
+        elif row.reference is not None and row.exponent is not None:
+            factor *= (body[row.of] / row.reference) ** row.exponent
+    return factor

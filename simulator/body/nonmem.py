@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..base.errors import InputError, Location, Problem, did_you_mean
-from ..config.schema import CellProduct
+from ..config.host_schema import CellProduct
 from .course import Course, Drugs, collecting, measure, resolve
 
 _NEEDED = ("TIME", "AMT", "CMT")

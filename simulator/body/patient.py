@@ -8,9 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..base.errors import InputError, SimulatorError
-from ..config.schema import Antibody, Body, Drug, FieldModel
+from ..config.host_schema import Antibody, Body, Drug
+from ..config.schema import FieldModel
 from .course import Dose
 from .drugs import COMPARTMENTS, AntibodyExposure, CellDistribution
+from .priming import PrimedPool
 
 _WHERE = {
     "lung": "alive in the lung",
@@ -20,6 +22,7 @@ _WHERE = {
     "elsewhere": "alive elsewhere",
     "dead": "dead, on arrival or since",
 }
+_UL_PER_ML = 1000.0
 _ZERO, _ONE = np.zeros(1), np.ones(1)
 
 
@@ -29,10 +32,12 @@ class Feedback:
 
     tumor_volume_ml : of all the patient's lesions together.
     secretion : by field, what one mL of tumor makes on average [field unit / h].
+    kills_per_ml_h : tumor cells killed by effectors in one mL of tumor and hour, on average.
     """
 
     tumor_volume_ml: float
     secretion: Mapping[str, float] = field(default_factory=dict)
+    kills_per_ml_h: float = 0.0
 
 
 class Column(NamedTuple):
@@ -54,7 +59,8 @@ class Host:
 
     After `advance`, `arrivals` (float64[n_doses], overwritten by the next) holds the cells of each dose
     that one mL of tumor received in that step; `occupancy` the share of receptors each antibody holds,
-    `plasma` the concentrations [field unit] and `blood` the pools relative to their baselines, at its end.
+    `plasma` the concentrations [field unit] and `blood` the pools relative to their baselines, at its end;
+    `primed` the primed cells in the blood relative to the baseline of their pool, by (kind, trait).
     Raises InputError where a product sends more cells to the tumor than reach the blood, or lesions
     are larger than the tumor.
     """
@@ -77,6 +83,8 @@ class Host:
         self._places: dict[str, list[int]] = {}  # drug: which doses are its columns
         self._products: dict[str, CellDistribution] = {}
         self._antibodies: dict[str, AntibodyExposure] = {}
+        self._priming = {kind: PrimedPool(body.priming[kind]) for kind in sorted(body.priming)}
+        self._circulating = dict.fromkeys(self.blood, 1.0)  # pools without the primed
         for name in sorted(drugs):
             self._add(name, drugs[name])
         self._look()
@@ -87,10 +95,17 @@ class Host:
         doses = [self.doses[i] for i in places]
         self._places[name] = places
         if isinstance(drug, Antibody):
-            self._antibodies[name] = AntibodyExposure(drug, doses, self.body.weight)
+            self._antibodies[name] = AntibodyExposure(drug, doses, self.body.weight, self.body.covariates)
         else:
+            reaching = drug.tumor_fraction * self.body.homing
             self._products[name] = CellDistribution(
-                name, drug, doses, self._plasma, self.body.plasma_volume, self.body.tumor_volume
+                name,
+                drug.model_copy(update={"tumor_fraction": reaching}),
+                doses,
+                self._plasma,
+                self.body.plasma_volume,
+                self.body.tumor_volume,
+                self.body.sensitized > 0.5,
             )
 
     def advance(self, t0: float, t1: float, feedback: Feedback) -> None:
@@ -105,14 +120,35 @@ class Host:
             self._spilled[name] = _relax(
                 self._spilled[name], made / self.body.plasma_volume, source.half_life, t1 - t0
             )
-        kept = math.exp(-math.log(2.0) / self.body.blood_turnover * (t1 - t0))
-        for kind, level in self.blood.items():
-            self.blood[kind] = 1.0 + (level - 1.0) * kept
+        self._advance_blood(feedback, t1 - t0)
         self.time = t1
         self._look()
 
+    def _advance_blood(self, feedback: Feedback, dt: float) -> None:
+        """Pools return to their baselines, drugs deplete them, kills of days ago bring primed cells."""
+        renewal = math.log(2.0) / self.body.blood_turnover
+        for kind, level in self._circulating.items():
+            loss = self._depletion(kind)
+            rest = renewal / (renewal + loss)
+            self._circulating[kind] = rest + (level - rest) * math.exp(-(renewal + loss) * dt)
+        for kind, pool in self._priming.items():
+            pool.advance(feedback.kills_per_ml_h * feedback.tumor_volume_ml, self._depletion(kind), dt)
+
+    def _depletion(self, kind: str) -> float:
+        """The rate [1/h] at which drugs kill a pool of the blood."""
+        return math.fsum(
+            antibody.occupancy * antibody.antibody.depletes.get(kind, 0.0)
+            for antibody in self._antibodies.values()
+        )
+
     def _look(self) -> None:
         """Set what the lesions see."""
+        self.primed: dict[tuple[str, str], float] = {}
+        self.blood = dict(self._circulating)
+        for kind, pool in self._priming.items():
+            ratio = pool.cells / (self.body.blood[kind] * self.body.blood_volume * _UL_PER_ML)
+            self.primed[kind, pool.priming.trait] = ratio
+            self.blood[kind] += ratio
         self.occupancy = {name: antibody.occupancy for name, antibody in self._antibodies.items()}
         self.plasma = dict.fromkeys(self.fields, 0.0)
         for name, source in self._plasma.items():
@@ -130,7 +166,15 @@ class Host:
             columns.append(Column(f"{name}_occupancy", "1", f"receptors in tumor held by {name}"))
         for name in self._plasma:
             columns.append(Column(f"plasma_{name}", self.fields[name].unit, f"{name} in plasma"))
+        columns += [
+            Column(f"lung_{name}", self.fields[name].unit, f"{name} that infused cells hold up in the lung")
+            for name in self._lung()
+        ]
         columns += [Column(f"blood_{kind}", "cells/uL", f"{kind} cells in blood") for kind in self.blood]
+        columns += [
+            Column(f"primed_{kind}", "cells/uL", f"{kind} cells in blood that kills have primed")
+            for kind in self._priming
+        ]
         columns.append(Column("weight", "kg", "body weight"))
         return columns
 
@@ -145,9 +189,32 @@ class Host:
             values[f"{name}_concentration"] = antibody.concentration
             values[f"{name}_occupancy"] = antibody.occupancy
         values.update({f"plasma_{name}": self.plasma[name] for name in self._plasma})
+        values.update({f"lung_{name}": value for name, value in self._lung().items()})
         values.update({f"blood_{kind}": self.body.blood[kind] * level for kind, level in self.blood.items()})
+        for kind, pool in self._priming.items():
+            values[f"primed_{kind}"] = pool.cells / (self.body.blood_volume * _UL_PER_ML)
         values["weight"] = self.body.weight
         return values
+
+    def _lung(self) -> dict[str, float]:
+        """What infused cells hold up in the lung's tissue, by field; empty where its volume is unknown."""
+        if self.body.lung_volume is None:
+            return {}
+        decay = {name: model.decay for name, model in self.fields.items()}
+        total: dict[str, float] = {}
+        for product in self._products.values():
+            for name, value in product.lung(self.body.lung_volume, decay).items():
+                total[name] = total.get(name, 0.0) + value
+        return dict(sorted(total.items()))
+
+    def rejection(self, place: int) -> float:
+        """How many times faster than others the cells of a dose die, since the patient rejects them."""
+        places = self._places[self.doses[place].drug]
+        return (
+            float(self._products[self.doses[place].drug].fold[places.index(place)])
+            if place in places
+            else 1.0
+        )
 
     def _given(self) -> dict[str, CellDistribution | AntibodyExposure]:
         """The drugs that this patient's doses hold."""
@@ -189,7 +256,8 @@ class Host:
         """Everything that `restore` needs to go on to the same bits."""
         arrays = {"time": np.array([self.time])}
         arrays |= {f"spilled/{name}": np.array([value]) for name, value in self._spilled.items()}
-        arrays |= {f"blood/{kind}": np.array([level]) for kind, level in self.blood.items()}
+        arrays |= {f"blood/{kind}": np.array([level]) for kind, level in self._circulating.items()}
+        arrays |= {f"priming/{kind}": pool.state.copy() for kind, pool in self._priming.items()}
         for name, drug in self._given().items():
             arrays |= {f"drugs/{name}/{key}": array for key, array in drug.arrays().items()}
         return arrays
@@ -203,8 +271,10 @@ class Host:
         self.time = float(arrays["time"][0])
         for name in self._spilled:
             self._spilled[name] = float(arrays.get(f"spilled/{name}", _ZERO)[0])
-        for kind in self.blood:
-            self.blood[kind] = float(arrays.get(f"blood/{kind}", _ONE)[0])
+        for kind in self._circulating:
+            self._circulating[kind] = float(arrays.get(f"blood/{kind}", _ONE)[0])
+        for kind, pool in self._priming.items():
+            pool.state = arrays.get(f"priming/{kind}", pool.state).copy()
         for name, drug in self._given().items():
             prefix = f"drugs/{name}/"
             stored = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}

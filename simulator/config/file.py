@@ -8,23 +8,10 @@ from pydantic import Field as Key
 
 from ..base import schedule, units
 from ..base.errors import InputError, did_you_mean
+from .host_schema import Body, Drug
+from .quantities import Name, Strict, quantity
 from .reader import Reader
-from .schema import (
-    Block,
-    Body,
-    Cell,
-    Compare,
-    Distribution,
-    Drug,
-    FieldModel,
-    Name,
-    Record,
-    Step,
-    Strict,
-    Tissue,
-    Vocabulary,
-    quantity,
-)
+from .schema import Block, Cell, Compare, Distribution, FieldModel, Record, Step, Tissue, Vocabulary
 from .tree import Node, Problems
 
 

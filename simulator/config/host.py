@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from ..base import units
 from ..base.errors import did_you_mean
 from . import amounts
+from .host_schema import COVARIATES, Antibody, Body, CellProduct, Covariate, Plasma
 from .names import Scope
 from .reader import Reader
-from .schema import Antibody, Body, CellProduct, FieldModel, Plasma
+from .schema import FieldModel
 from .tree import Node, describe
 
 _DRUG_TYPES: dict[str, type[Antibody] | type[CellProduct]] = {"antibody": Antibody, "cells": CellProduct}
@@ -50,7 +52,20 @@ class HostReader:
                 read = None if value is None else read.model_copy(update={"start": value})
             if read is not None:
                 found[name] = read
+                self._check_traced(name, read, node, found)
         return found
+
+    def _check_traced(self, name: str, field: FieldModel, node: Node, found: dict[str, FieldModel]) -> None:
+        """One field may be traced, by a kind that somebody knows."""
+        if field.traced is None:
+            return
+        at = node.get("traced") or node
+        self.scope.holds("kinds", field.traced, at, f"{name}: `traced {field.traced}`")
+        others = [other for other, model in found.items() if model.traced and other != name]
+        if others:
+            self.problems.add(
+                f"{name} and {others[0]} are both traced.", "One field may be: remove one of them.", at.key
+            )
 
     def drugs(self, fields: dict[str, FieldModel]) -> dict[str, Antibody | CellProduct]:
         """Every drug; `secretes` in the units of the fields."""
@@ -70,10 +85,13 @@ class HostReader:
                     what, "Allowed: antibody, cells.", node.key if given is None else given.where
                 )
                 continue
-            read = self.reader.section(kind, node, f"drug {name}", ignore=("secretes",))
+            read = self.reader.section(kind, node, f"drug {name}", ignore=("secretes", "covariates"))
             if isinstance(read, CellProduct):
                 self._check_product(name, read, node)
                 read = read.model_copy(update={"secretes": self._secretes(name, fields)})
+            if isinstance(read, Antibody):
+                read = read.model_copy(update={"covariates": self._covariates(name, node.get("covariates"))})
+                self._check_depleted(name, node)
             if read is not None:
                 found[name] = read
         return found
@@ -91,6 +109,35 @@ class HostReader:
                     found[name] = value
         return found
 
+    def _covariates(self, drug: str, node: Node | None) -> tuple[Covariate, ...]:
+        """The covariates of an antibody; each reference in the unit of what it refers to."""
+        if node is None or node.value is None:
+            return ()
+        if not isinstance(node.value, list):
+            help = "Write e.g. [{of: albumin, on: clearance, reference: 40 g/L, exponent: -0.9}]."
+            self.problems.add(f"'covariates' is {describe(node)}; it must be a list.", help, node.where)
+            return ()
+        read = [self._covariate(drug, item) for item in node.value]
+        return tuple(covariate for covariate in read if covariate is not None)
+
+    def _covariate(self, drug: str, node: Node) -> Covariate | None:
+        of = node.get("of")
+        unit = COVARIATES.get(str(of.value), "1") if of is not None else "1"
+        convert = {"reference": lambda given: units.value(given, unit)}
+        read = self.reader.section(Covariate, node, f"drug {drug}: covariate", convert)
+        if read is None:
+            return None
+        power = read.reference is not None and read.exponent is not None
+        if power == (read.factor is not None) or (read.reference is None) != (read.exponent is None):
+            help = "Give reference and exponent, or a factor."
+            self.problems.add(f"The covariate '{read.of}' has no single effect.", help, node.key)
+            return None
+        return read
+
+    def _check_depleted(self, name: str, node: Node) -> None:
+        for kind, child in self.present("drugs", name, "depletes"):
+            self.scope.holds("kinds", kind, Node(kind, child.key, child.key), f"{name}: `depletes {kind}`")
+
     def _check_product(self, name: str, product: CellProduct, node: Node) -> None:
         """The kind that arrives is in the tree, in the bulk layer, and has the product's traits."""
         kinds, at = dict(self.present("cells")), node.get("cell") or node
@@ -107,11 +154,12 @@ class HostReader:
             what = f"{name} gives '{product.cell}', a kind of the lymphoid layer."
             self.problems.add(what, "Cell products arrive in the bulk layer.", at.where)
         own = {trait for trait, _ in self.present("cells", product.cell, "traits")}
-        for trait, child in self.present("drugs", name, "traits"):
+        named = [(trait, child.key) for trait, child in self.present("drugs", name, "traits")]
+        if product.rejection is not None:
+            named.append((product.rejection.trait, (node.get("rejection", "trait") or node).where))
+        for trait, where in named:
             if trait not in own:
-                self.problems.add(
-                    f"{product.cell} has no trait '{trait}'.", did_you_mean(trait, own), child.key
-                )
+                self.problems.add(f"{product.cell} has no trait '{trait}'.", did_you_mean(trait, own), where)
 
     def body(self, fields: dict[str, FieldModel]) -> Body | None:
         """The body; pools of absent kinds and plasma levels of absent fields are idle."""
@@ -121,9 +169,26 @@ class HostReader:
             self.problems.add("There is no body.", help, self.tree.key)
             return None
         kept = self.held(self.held(node, "blood", "kinds"), "plasma", "fields")
+        kept = self.held(kept, "priming", "kinds")
         body = self.reader.section(Body, kept, "'body'", ignore=("plasma",))
         plasma = self._plasma(kept.get("plasma"), fields)
-        return None if body is None else body.model_copy(update={"plasma": plasma})
+        if body is None:
+            return None
+        self._check_priming(body, kept)
+        return body.model_copy(update={"plasma": plasma})
+
+    def _check_priming(self, body: Body, node: Node) -> None:
+        """Primed cells come from a pool of the blood, and carry a trait of their kind."""
+        for kind, priming in body.priming.items():
+            at = node.get("priming", kind) or node
+            own = {trait for trait, _ in self.present("cells", kind, "traits")}
+            if kind not in body.blood:
+                help = f"Add body: {{blood: {{{kind}: 300 cells/uL}}}}."
+                self.problems.add(f"The blood holds no '{kind}' that priming could add to.", help, at.key)
+            if priming.trait not in own:
+                where = (at.get("trait") or at).where
+                what = f"{kind} has no trait '{priming.trait}'."
+                self.problems.add(what, did_you_mean(priming.trait, own), where)
 
     def held(self, body: Node, key: str, sort: str) -> Node:
         """The body without the entries of a section that this experiment lacks."""

@@ -91,7 +91,7 @@ def _checked(
         record=records,
         compare=file.compare,
         step=model.step,
-        idle=list(builder.idle),
+        idle=builder.idle.sentences(),
         tree=tree,
         vocabulary=vocabulary,
         catalogue=shelf,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..base.errors import did_you_mean
 from .host import HostReader
-from .names import Known, Scope, names_in
+from .names import Idle, Known, Scope, names_in
 from .reader import Reader
 from .rules import CellReader
 from .schema import Block, Cell, FieldModel, Lesion, Model, Spread, Step, Tissue, Vocabulary
@@ -30,7 +30,7 @@ class Builder:
         """drawn : values are a patient's, whose draw may leave a row of rules without effect."""
         self.vocabulary, self.known, self.problems, self.drawn = vocabulary, known, problems, drawn
         self.reader = Reader(problems)
-        self.idle: dict[str, None] = {}
+        self.idle = Idle()
 
     def model(self, parts: Parts) -> Model | None:
         """The model of one phase, or None where something is wrong (then it is among the problems)."""
@@ -105,14 +105,18 @@ class Builder:
                 self.problems.add(f"'{key}' is for bulk kinds; {kind} is lymphoid.", "Remove it.", given.key)
         for trait, start in cell.traits.items():
             if isinstance(start, Spread):
-                self._check_spread(start, trait, node.get("traits", trait) or node)
+                at = node.get("traits", trait) or node
+                self._check_spread(start, trait, at, mapped=cell.layer == "bulk" and not cell.tracked)
 
-    def _check_spread(self, spread: Spread, trait: str, node: Node) -> None:
+    def _check_spread(self, spread: Spread, trait: str, node: Node, mapped: bool) -> None:
         if (spread.share is None) == (spread.median is None):
             help = "Write {share: 0.3} or {median: 1, log_sd: 0.5}."
             self.problems.add(f"'{trait}' needs either a share or a median.", help, node.key)
         elif spread.share is not None and spread.log_sd:
             self.problems.add(f"'{trait}': a share has no log_sd.", "Give a median instead.", node.key)
+        if spread.width is not None and not mapped:
+            help = "Only traits of bulk kinds that are not tracked can; remove it."
+            self.problems.add(f"'{trait}' cannot form a map.", help, (node.get("width") or node).key)
 
     def _check_repair(self, cells: dict[str, Cell], nodes: dict[str, Node]) -> None:
         """Damage of one target kind is repaired at one rate, whoever did it."""
@@ -197,7 +201,7 @@ class Builder:
             if trait not in own and scope.cells:
                 self.problems.add(f"Tumor cells have no trait '{trait}'.", did_you_mean(trait, own), at.key)
             if isinstance(start, Spread):
-                self._check_spread(start, trait, at)
+                self._check_spread(start, trait, at, mapped=False)
         for kind in tissue.infiltrate:
             if kind in bulk:
                 at = node.get("infiltrate", kind) or node

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from ..base.errors import did_you_mean
 from .catalogue import Catalogue
-from .schema import Antibody, Cell, CellProduct, FieldModel
+from .host_schema import Antibody, CellProduct
+from .schema import Cell, FieldModel
 from .tree import Node, Problems
 
 _WORDS = {"kinds": "kind", "fields": "field", "drugs": "drug", "traits": "trait"}
@@ -46,6 +47,30 @@ class Known(NamedTuple):
         return self.catalogue.names("cells" if sort == "kinds" else sort)
 
 
+class Idle:
+    """What has no effect in an experiment, gathered by the name that is absent."""
+
+    def __init__(self) -> None:
+        self._lacking: dict[tuple[str, str], dict[str, dict[str, None]]] = {}
+        self._other: dict[str, None] = {}
+
+    def lacks(self, sort: str, name: str, clause: str, verdict: str = "idle") -> None:
+        """A clause means nothing, or is never blocked, since a kind, field, drug or trait is not here."""
+        self._lacking.setdefault((sort, name), {}).setdefault(verdict, {})[clause] = None
+
+    def note(self, sentence: str) -> None:
+        """Anything else that has no effect."""
+        self._other[sentence] = None
+
+    def sentences(self) -> list[str]:
+        """One for each absent name: 'No drug anti_pd1 here. Idle: …; never blocked: …'."""
+        told = []
+        for (sort, name), verdicts in self._lacking.items():
+            parts = [f"{verdict}: {', '.join(clauses)}" for verdict, clauses in verdicts.items()]
+            told.append(f"no {_WORDS[sort]} '{name}' here; {'; '.join(parts)}.")
+        return [*told, *self._other]
+
+
 class Scope(NamedTuple):
     """What one lesion holds by name, and where problems and idle clauses are noted.
 
@@ -60,14 +85,14 @@ class Scope(NamedTuple):
     plasma: set[str]
     known: Known
     problems: Problems
-    idle: dict[str, None]
+    idle: Idle
 
-    def holds(self, sort: str, name: str, node: Node, clause: str, verdict: str = "is idle") -> bool:
+    def holds(self, sort: str, name: str, node: Node, clause: str, verdict: str = "idle") -> bool:
         """Whether this experiment holds the name; if not, the clause is noted as idle, or in error."""
         if name in self.here[sort]:
             return True
         if self.known.elsewhere(sort, name):
-            self.idle[f"{clause} {verdict}: this experiment has no {_WORDS[sort]} '{name}'."] = None
+            self.idle.lacks(sort, name, clause, verdict)
         else:
             options = self.here[sort] | self.known.base[sort] | self.known.shipped(sort)
             self.problems.add(

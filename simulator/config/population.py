@@ -14,7 +14,7 @@ from typing import Any
 from ..base import units
 from ..base.errors import InputError, did_you_mean
 from .merge import put, split_path
-from .names import Known
+from .names import Idle, Known
 from .reader import Reader
 from .schema import Distribution
 from .tree import Node, Problems, describe
@@ -23,6 +23,7 @@ ROOTS = ("cells", "fields", "drugs", "body", "tissue")
 _NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _SORTS = {"cells": "kinds", "fields": "fields", "drugs": "drugs"}
 _STANDARD = NormalDist()
+_CENTERS = {"log_sd": "median", "sd": "mean", "share": ""}  # what a distribution lies around, by its form
 
 # A standard normal deviate for a path: that of a patient, or a bound that every patient keeps to.
 Deviates = Callable[[str], float]
@@ -77,14 +78,14 @@ class Population:
             if old is None and (given is None or tree.get(*keys[:2]) is None):
                 continue
             try:
-                value = drawn(row, old.plain() if old is not None else given, deviates(path))
+                value = drawn(row, old.plain() if old is not None else given, deviates(row.same_as or path))
             except InputError as error:
                 problems.take(error, node.key, path)
                 continue
             tree = put(tree, keys, Node(value, node.key, node.key))
         return tree
 
-    def check(self, tree: Node, known: Known, idle: dict[str, None], problems: Problems) -> None:
+    def check(self, tree: Node, known: Known, idle: Idle, problems: Problems) -> None:
         """Every path names a value of the tree, or a kind, field or drug that is idle here."""
         for path, (row, node) in self.rows.items():
             keys, here = split_path(path), tree
@@ -95,7 +96,7 @@ class Population:
                     continue
                 sort = _SORTS.get(str(keys[0])) if depth == 1 else None
                 if sort and known.elsewhere(sort, str(part)):
-                    idle[f"population: `{path}` is idle: this experiment has no '{part}'."] = None
+                    idle.lacks(sort, str(part), f"population `{path}`")
                 elif depth < len(keys) - 1 or (row.median is None and row.mean is None):
                     shown = ".".join(str(k) for k in keys[: depth + 1])
                     help = did_you_mean(str(part), [key for key, _ in here.items()])
@@ -107,22 +108,25 @@ class Population:
 
 
 def _sound(row: Distribution, node: Node, problems: Problems) -> bool:
-    """Log-normal with `log_sd` and perhaps `median`, or normal with `sd` and perhaps `mean`."""
-    if (row.log_sd is None) == (row.sd is None):
-        problems.add(
-            "A distribution needs either log_sd (log-normal) or sd (normal).", "Give one of them.", node.key
-        )
+    """Log-normal with `log_sd` and perhaps `median`, normal with `sd` and perhaps `mean`, or a `share`."""
+    forms = [name for name in _CENTERS if getattr(row, name) is not None]
+    if len(forms) != 1:
+        what = "A distribution needs one of log_sd (log-normal), sd (normal) and share (of patients with 1)."
+        problems.add(what, "Give one of them.", node.key)
         return False
-    wrong, right = ("mean", "median") if row.sd is None else ("median", "mean")
-    if getattr(row, wrong) is not None:
-        at = node.get(wrong) or node
-        problems.add(f"'{wrong}' does not go with this distribution.", f"Write {right}.", at.key)
-        return False
+    center = _CENTERS[forms[0]]
+    for key in ("median", "mean", *(("low", "high") if forms[0] == "share" else ())):
+        if key != center and getattr(row, key) is not None:
+            help = f"Write {center}." if center else "Remove it."
+            problems.add(f"'{key}' does not go with this distribution.", help, (node.get(key) or node).key)
+            return False
     return True
 
 
 def drawn(row: Distribution, current: Any, deviate: float) -> str | int | float:
     """A patient's value, in the unit of the center; exactly the center at a deviate of 0 within bounds."""
+    if row.share is not None:
+        return 1.0 if _STANDARD.cdf(deviate) < row.share else 0.0
     center = row.median if row.sd is None else row.mean
     number, unit = _split(current if center is None else center)
     if row.log_sd is not None:

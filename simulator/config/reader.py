@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..base.errors import InputError, did_you_mean
-from .schema import Level, Name, Strict
+from .quantities import Level, Name, Strict
 from .tree import Node, Problems, describe
 
 Section = TypeVar("Section", bound=BaseModel)

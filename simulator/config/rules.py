@@ -6,7 +6,8 @@ from typing import Any, Literal
 from ..base.errors import InputError, did_you_mean
 from . import amounts
 from .behaviors import BehaviorReader
-from .schema import Action, Antibody, Behavior, Cell, CellProduct, FieldModel, Rule
+from .host_schema import Antibody, CellProduct
+from .schema import Action, Behavior, Cell, FieldModel, Rule
 from .tree import Node
 
 # What drives a row: a field, a plain number, or nothing (the row is idle or in error).
@@ -66,6 +67,7 @@ class CellReader(BehaviorReader):
             ),
         }
         ignored = ("behavior", "off") if sensed else ("behavior", "off", "half_max")
+        row = _with_list(row, "blocked_by")
         if (extra := row.get("behavior")) is not None:
             self.reader.unknown_key("behavior", extra, clause, list(Rule.model_fields))
         read = self.reader.section(Rule, row, f"{self.kind}: {name} {address}", convert, ignore=ignored)
@@ -84,6 +86,8 @@ class CellReader(BehaviorReader):
             return "number" if word != "engaged" or self.must_kill(signal, node) else None
         if known is not None and argument and word == "target":
             return self._target(argument, node, clause)
+        if known is not None and argument and word == "drug":
+            return "number" if self._antibody_held(argument, node, clause) else None
         if known is not None and argument and known.argument in ("trait", "trait or kind"):
             return self._contact(argument, node, clause)
         return self._bare(signal, node, clause)
@@ -103,12 +107,13 @@ class CellReader(BehaviorReader):
         options += [name for name, other in self.vocabulary.signals.items() if not other.argument]
         options += [f"{word} {trait}" for word in ("contact", "target") for trait in scope.here["traits"]]
         options += [f"contact {kind}" for kind in scope.here["kinds"]]
+        options += [f"drug {name}" for name in scope.here["drugs"]]
         near = did_you_mean(signal, options)
         fields = ", ".join(sorted(scope.here["fields"])) or "none here"
         listed = (
             f"A signal is a field ({fields}), an own trait ({', '.join(own) or 'none'}), 'contact NAME', "
         )
-        help = near if near.startswith("Did") else f"{listed}'target TRAIT' or 'engaged'."
+        help = near if near.startswith("Did") else f"{listed}'target TRAIT', 'drug NAME' or 'engaged'."
         self.problems.add(f"{self.kind} cannot sense '{signal}'.", help, node.where)
         return None
 
@@ -134,7 +139,7 @@ class CellReader(BehaviorReader):
         if cell is not None and trait in cell.traits:
             return "number"
         if trait in self.scope.here["traits"]:
-            self.scope.idle[f"{clause} is idle: {target} has no trait '{trait}'."] = None
+            self.scope.idle.note(f"{clause} is idle: {target} has no trait '{trait}'.")
         else:
             self.scope.holds("traits", trait, node, clause)
         return None
@@ -156,19 +161,22 @@ class CellReader(BehaviorReader):
             at, help = row.get("against") or row, f"Add body: {{plasma: {{{rule.signal}: {{baseline: …}}}}}}."
             self.problems.add(f"The body has no plasma level of '{rule.signal}'.", help, at.where)
         self.check_when(rule.when, row)
-        if rule.blocked_by is not None:
-            rule = self._blocked(rule, rule.blocked_by, row.get("blocked_by") or row, clause)
+        at = row.get("blocked_by") or row
+        blockers = tuple(
+            drug for drug in rule.blocked_by if self._antibody_held(drug, at, clause, "never blocked")
+        )
+        rule = rule.model_copy(update={"blocked_by": blockers})
         return rule if len(self.problems) == before else None
 
-    def _blocked(self, rule: Rule, drug: str, node: Node, clause: str) -> Rule:
-        """A rule whose inhibitor this experiment lacks acts unblocked."""
-        if not self.scope.holds("drugs", drug, node, f"{clause} blocked by {drug}", "is never blocked"):
-            return rule.model_copy(update={"blocked_by": None})
+    def _antibody_held(self, drug: str, node: Node, clause: str, verdict: str = "idle") -> bool:
+        """Whether this experiment holds a drug that occupies receptors; without it the clause never acts."""
+        if not self.scope.holds("drugs", drug, node, clause, verdict):
+            return False
         if isinstance(self.scope.drugs.get(drug), CellProduct):
             antibodies = [name for name, other in self.scope.drugs.items() if isinstance(other, Antibody)]
             what = f"'{drug}' is a cell product and occupies no receptor."
             self.problems.add(what, did_you_mean(drug, antibodies) or "Name an antibody.", node.where)
-        return rule
+        return True
 
     def _check_direction(self, rule: Rule, row: Node, behavior: Behavior, rules: tuple[Rule, ...]) -> None:
         """A row that can never act: raising to less than the base, lowering to more than is ever reached."""
@@ -181,6 +189,15 @@ class CellReader(BehaviorReader):
             what = f"{self.kind}: {rule.behavior} is lowered by '{rule.signal}' to more than it can reach."
             help = "Set `to` below the base (or below what other rows raise it to), or write raised_by."
             self.problems.add(what, help, at.where)
+
+
+def _with_list(row: Node, key: str) -> Node:
+    """The row with a lone name under a key made a list of one."""
+    given = row.get(key)
+    if given is None or not isinstance(given.value, str):
+        return row
+    listed = Node([given], given.where, given.key)
+    return Node({**dict(row.items()), key: listed}, row.where, row.key)
 
 
 def _plain(given: Any) -> float:

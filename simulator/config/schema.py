@@ -1,58 +1,13 @@
-"""What an experiment file may hold: the models, their units and their ranges.
+"""What an experiment file may hold of cells, fields, tissue and runs, and the model made of all of it."""
 
-Every quantity is stored as a float in the unit its field names; a user writes
-it with any unit of the same dimension.  Times are hours, lengths micrometers.
-"""
-
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
-from annotated_types import GroupedMetadata
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field as Key, WithJsonSchema
+from pydantic import Field as Key
 
-from ..base import units
+from .host_schema import Body, Drug
+from .quantities import HalfMax, Level, Name, Names, Positive, Share, Sites, Strict, Time, quantity
 
 VERSION = "1"  # of the meaning of a configuration; part of every digest
-
-
-@dataclass(frozen=True)
-class quantity(GroupedMetadata):
-    """Marks a float that is written as a number with a unit and stored in `unit` ("1": a plain number)."""
-
-    unit: str
-    above: float | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-
-    def __iter__(self) -> Iterator[object]:
-        yield BeforeValidator(lambda given: units.value(given, self.unit))
-        yield Key(gt=self.above, ge=self.at_least, le=self.at_most)
-        plain = {"type": ["number", "string"], "description": "a plain number"}
-        example = f"a number with a unit, as in '{units.format(1.0, self.unit)}'"
-        yield WithJsonSchema(plain if self.unit == "1" else {"type": "string", "description": example})
-
-
-_IN_CONTEXT = WithJsonSchema(
-    {"type": ["number", "string"], "description": "a number, with its unit if it has one"}
-)
-
-
-Time = Annotated[float, quantity("h", at_least=0)]
-Positive = Annotated[float, quantity("1", above=0)]
-Share = Annotated[float, quantity("1", at_least=0, at_most=1)]
-# Numbers whose unit follows from the action or the field they stand under; `load` converts them.
-Level = Annotated[float, Key(ge=0), _IN_CONTEXT]
-HalfMax = Annotated[float, Key(gt=0), _IN_CONTEXT]
-Sites = Annotated[int, Key(ge=1)]
-Name = Annotated[str, Key(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class Strict(BaseModel):
-    """A section: unknown keys are errors, values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
 
 # --- the vocabulary that the floors above hand down --------------------------------------
 
@@ -72,7 +27,7 @@ class Action(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """Something a cell can sense.  `argument`: "", "field", "trait" or "trait or kind"."""
+    """Something a cell can sense.  `argument`: "", "field", "trait", "trait or kind" or "drug"."""
 
     name: str
     argument: str
@@ -100,11 +55,15 @@ class Vocabulary(NamedTuple):
 
 
 class Spread(Strict):
-    """How the start value of a trait varies between cells: a share that has it, or a log-normal."""
+    """How the start value of a trait varies between cells: a share that has it, or a log-normal.
+
+    With `width` the values of seeded bulk cells form a map: neighbors are alike over that distance.
+    """
 
     share: Share | None = None  # 1 with this probability, else 0
     median: float | None = None
     log_sd: Annotated[float, Key(ge=0)] = 0.0
+    width: Annotated[float, quantity("um", above=0)] | None = None
     source: str | None = None
 
 
@@ -131,7 +90,7 @@ class Behavior(Strict):
     half_max: HalfMax | None = None  # migrate: concentration of half receptor occupancy [field unit]
     sensitivity: Positive = 0.01  # migrate: occupancy difference across a site of half-maximal bias
     barrier: Share = 1.0  # migrate: relative chance of a step from stroma into a nest
-    scaled_by: Name | None = None  # secrete: a trait that multiplies the rate
+    scaled_by: Name | None = None  # secrete, die, lyse: a trait that multiplies the rate
     level: Level | None = None  # exchange: the concentration in the blood [field unit]
     rise: Annotated[float, quantity("1/h", above=0)] | None = None  # express: relaxation rate upward
     fall: Annotated[float, quantity("1/h", above=0)] | None = None  # express: relaxation rate downward
@@ -142,9 +101,9 @@ class Behavior(Strict):
 class Rule(Strict):
     """One row: how a signal raises or lowers a behavior.
 
-    v ← v + r·(to − v), r = H(x; half_max, hill)·[when]·(1 − occupancy of blocked_by), where x is the
-    signal.  Without `half_max`, r is x clamped to [0, 1].  `against: plasma` subtracts the response to
-    the plasma concentration of the same field (never below zero).
+    v ← v + r·(to − v), r = H(x; half_max, hill)·[when]·Π(1 − occupancy) over the drugs of blocked_by, where
+    x is the signal.  Without `half_max`, r is x clamped to [0, 1].  `against: plasma` subtracts the response
+    to the plasma concentration of the same field (never below zero).
     """
 
     behavior: str
@@ -154,7 +113,7 @@ class Rule(Strict):
     half_max: HalfMax | None = None
     hill: Positive = 1.0
     when: str | None = None
-    blocked_by: Name | None = None
+    blocked_by: Names = ()
     against: Literal["plasma"] | None = None
     source: str | None = None
 
@@ -177,7 +136,7 @@ class Cell(Strict):
     source: str | None = None
 
 
-# --- fields, drugs, body -------------------------------------------------------------------
+# --- fields -----------------------------------------------------------------------------------
 
 
 class FieldModel(Strict):
@@ -189,74 +148,8 @@ class FieldModel(Strict):
     molar_mass: Annotated[float, quantity("g/mol", above=0)] | None = None
     grid: Literal[1, 2, 4] = 2  # sites per voxel edge
     start: Level = 0.0  # concentration at the start [unit]
+    traced: Name | None = None  # a kind whose share is followed in a field of its own, `FIELD_KIND`
     description: str = ""
-    source: str | None = None
-
-
-class Antibody(Strict):
-    """A two-compartment antibody; occupancy = C·penetration / (C·penetration + kd)."""
-
-    type: Literal["antibody"]
-    clearance: Annotated[float, quantity("L/d", above=0)]
-    central_volume: Annotated[float, quantity("L", above=0)]
-    intercompartmental: Annotated[float, quantity("L/d", at_least=0)]
-    peripheral_volume: Annotated[float, quantity("L", above=0)]
-    reference_weight: Annotated[float, quantity("kg", above=0)]
-    clearance_exponent: float = 0.0  # of weight / reference_weight, on clearance and intercompartmental
-    volume_exponent: float = 0.0
-    molar_mass: Annotated[float, quantity("g/mol", above=0)]
-    kd: Annotated[float, quantity("nM", above=0)]
-    penetration: Share = 1.0
-    infusion: Time = 0.5
-    description: str = ""
-    source: str | None = None
-
-
-class CellProduct(Strict):
-    """Living cells given into the blood: first pass through the lung, then wherever the blood goes."""
-
-    type: Literal["cells"]
-    cell: Name  # the kind that arrives in a block
-    traits: dict[Name, float] = {}  # start traits this product sets on its cells
-    viability: Share = 1.0
-    infusion: Time = 0.5
-    lung_retention: Share  # of viable cells, at the first pass
-    lung_half_life: Annotated[float, quantity("h", above=0)]  # of viable cells trapped in the lung
-    lung_release: Annotated[float, quantity("1/h", at_least=0)]  # from lung back to blood
-    blood_half_life: Annotated[float, quantity("h", above=0)]  # free in the blood, all exits together
-    liver_spleen_share: Share  # of the cells that leave the blood
-    tumor_fraction: Share  # of the dose that reaches `tumor_reference_volume` of tumor, alive
-    tumor_reference_volume: Annotated[float, quantity("mL", above=0)]
-    half_life: Annotated[float, quantity("h", above=0)]  # once settled in any tissue
-    secretes: dict[Name, Level] = {}  # field: per-cell rate outside the block [field unit·µm³/h]
-    description: str = ""
-    source: str | None = None
-
-
-Drug = Annotated[Antibody | CellProduct, Key(discriminator="type")]
-
-
-class Plasma(Strict):
-    """A substance in plasma: its baseline and what spills over from tissue."""
-
-    baseline: Level = 0.0  # [field unit]
-    half_life: Annotated[float, quantity("h", above=0)] = 0.5
-    spill: Share = 0.0  # share of what tissue makes that reaches plasma
-    source: str | None = None
-
-
-class Body(Strict):
-    """The patient around the lesions."""
-
-    weight: Annotated[float, quantity("kg", above=0)]
-    tumor_volume: Annotated[float, quantity("mL", above=0)]
-    blood_volume: Annotated[float, quantity("mL", above=0)]
-    plasma_volume: Annotated[float, quantity("mL", above=0)]
-    blood: dict[Name, Annotated[float, quantity("cells/uL", at_least=0)]] = {}
-    blood_turnover: Annotated[float, quantity("h", above=0)] = (
-        168.0  # half-life of a pool's return to its baseline; assumed
-    )
-    plasma: dict[Name, Plasma] = {}
     source: str | None = None
 
 
@@ -299,12 +192,18 @@ class Step(Strict):
 
 
 class Distribution(Strict):
-    """How a value differs between patients; `median` or `mean` default to the value in the file."""
+    """How a value differs between patients; `median` or `mean` default to the value in the file.
+
+    Log-normal (`log_sd`), normal (`sd`), or 1 in a `share` of patients and 0 in the others.  `same_as` names
+    another path whose deviate this one shares, so that both move together.
+    """
 
     median: Any = None
     log_sd: Annotated[float, Key(ge=0)] | None = None
     mean: Any = None
     sd: Any = None
+    share: Share | None = None
+    same_as: str | None = None
     low: Any = None  # values outside [low, high] are moved to the bound
     high: Any = None
     source: str | None = None
@@ -333,6 +232,22 @@ class Lesion(Strict):
     tissue: Tissue
     cells: dict[Name, Cell]
     fields: dict[Name, FieldModel]
+
+    @property
+    def traced(self) -> tuple[str, str, str] | None:
+        """(field, kind, name of the part): the one field of which the share made by a kind is followed."""
+        for name, field in sorted(self.fields.items()):
+            if field.traced in self.cells:
+                return name, field.traced, f"{name}_{field.traced}"
+        return None
+
+    @property
+    def substances(self) -> dict[str, FieldModel]:
+        """The fields, with the part of a traced one beside it: it moves and decays as the whole does."""
+        if self.traced is None:
+            return self.fields
+        name, _, part = self.traced
+        return self.fields | {part: self.fields[name].model_copy(update={"start": 0.0, "traced": None})}
 
 
 class Model(Strict):

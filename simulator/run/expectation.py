@@ -5,7 +5,8 @@ from typing import NamedTuple
 from ..base import units
 from ..body.course import Dose
 from ..body.regimen import Regimen
-from ..config.schema import CellProduct, Lesion, Model, Spread
+from ..config.host_schema import CellProduct
+from ..config.schema import Lesion, Model, Spread
 from .lesion import block_ml, nodule_ml, recruitment
 
 _ML_PER_UM3 = 1e-12
@@ -47,7 +48,7 @@ def expected_mscs(model: Model, index: int, dose: Dose) -> float:
     product = model.drugs[dose.drug]
     if not isinstance(product, CellProduct):
         return 0.0
-    per_ml = dose.amount * product.tumor_fraction / product.tumor_reference_volume
+    per_ml = dose.amount * product.tumor_fraction * model.body.homing / product.tumor_reference_volume
     return per_ml * served_ml(model.lesions[index])
 
 

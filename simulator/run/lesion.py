@@ -6,9 +6,11 @@ import numpy as np
 
 from ..base.rng import make_dice
 from ..body.patient import Host
-from ..config.schema import CellProduct, Lesion, Model
-from ..tissue.state import ADMITTED
-from ..tissue.step import Block, Inflow, Inputs
+from ..config.host_schema import CellProduct
+from ..config.schema import Lesion, Model
+from ..tissue.inputs import Inflow, Inputs
+from ..tissue.state import ADMITTED, KILLED
+from ..tissue.step import Block
 from ..tissue.volume import RelativeVolume
 
 _MM3_PER_ML = 1000.0
@@ -33,6 +35,7 @@ class LesionRun:
         self.start_ml = lesion_volume_ml(model, index)
         self.placed = np.zeros(0, np.int64)  # infused cells placed in the block, per dose of cells
         self.expected = np.zeros(0)  # and how many their flux brings on average
+        self.kills_per_ml_h = 0.0  # tumor cells killed by effectors in the last step
 
     def count(self, kind: str) -> int:
         """Living cells of an untracked bulk kind."""
@@ -60,7 +63,10 @@ class LesionRun:
             expected = inputs.inflow.per_ml * self.block.served_ml
             self.placed = placed if len(self.placed) == 0 else self.placed + placed
             self.expected = expected if len(self.expected) == 0 else self.expected + expected
-        self.volume.advance(before, self.block.state.ledger[code], cells)
+        after = self.block.state.ledger[code]
+        self.volume.advance(before, after, cells)
+        ml = self.block.served_ml
+        self.kills_per_ml_h = float(after[KILLED] - before[KILLED]) / (ml * self.volume.dt) if ml else 0.0
 
     def _inputs(self, host: Host) -> Inputs:
         """The body's offer: drugs, plasma, blood, and the infused cells on their way."""
@@ -72,9 +78,9 @@ class LesionRun:
                 per_ml=host.arrivals[doses],
                 number=np.array([host.doses[i].number for i in doses], np.int64),
                 cell=tuple(product.cell for product in products.values()),
-                traits=tuple(product.traits for product in products.values()),
+                traits=tuple(_start_traits(product, host.rejection(i)) for i, product in products.items()),
             )
-        return Inputs(host.occupancy, host.plasma, host.blood, inflow)
+        return Inputs(host.occupancy, host.plasma, host.blood, host.primed, inflow)
 
     # --- what is reckoned ----------------------------------------------------------------------
 
@@ -128,6 +134,7 @@ class LesionRun:
             "placed": self.placed,
             "expected": self.expected,
             "start_ml": np.array(self.start_ml),
+            "kills_per_ml_h": np.array(self.kills_per_ml_h),
         }
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -137,7 +144,15 @@ class LesionRun:
         self.placed = np.asarray(arrays.pop("placed"))
         self.expected = np.asarray(arrays.pop("expected"))
         self.start_ml = float(arrays.pop("start_ml"))
+        self.kills_per_ml_h = float(arrays.pop("kills_per_ml_h"))
         self.block.restore(arrays)
+
+
+def _start_traits(product: CellProduct, fold: float) -> dict[str, float]:
+    """What the cells of a dose start with: as the product says, and how fast the patient rejects them."""
+    if product.rejection is None:
+        return product.traits
+    return product.traits | {product.rejection.trait: fold}
 
 
 def product_doses(host: Host) -> dict[int, CellProduct]:

@@ -97,7 +97,7 @@ def lesion_layout(lesion: LesionRun) -> LesionLayout:
     block = lesion.block
     kinds = {name: code for code, name in enumerate(block.names.kinds)}
     series = [Column(*entry) for entry in OBSERVABLES.values()]
-    units: dict[str, str] = {name: lesion.lesion.fields[name].unit for name in block.names.fields}
+    units: dict[str, str] = {name: lesion.lesion.substances[name].unit for name in block.names.fields}
     series += [Column(*entry) for entry in field_observables(units).values()]
     snapshots = [
         Snapshot("kind", "1", "bulk cell at the site", "u1", flags=kinds),

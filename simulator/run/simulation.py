@@ -66,11 +66,13 @@ class Simulation:
         start = sum(lesion.start_ml for lesion in self.lesions)
         rest = max(0.0, self.model.body.tumor_volume - start) * (now / start if start > 0.0 else 1.0)
         secretion: dict[str, float] = {}
+        kills = 0.0
         for lesion in self.lesions:
             share = lesion.volume_ml / now if now > 0.0 else 0.0
+            kills += share * lesion.kills_per_ml_h
             for name, rate in lesion.secretion().items():
                 secretion[name] = secretion.get(name, 0.0) + share * rate
-        return Feedback(now + rest, secretion)
+        return Feedback(now + rest, secretion, kills)
 
     def begin_treatment(self, model: Model, doses: tuple[Dose, ...]) -> None:
         """Day 0 is now: follow an arm's model and doses."""

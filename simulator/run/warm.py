@@ -10,7 +10,8 @@ import numpy as np
 from ..base.kernel import CACHE_DIR, is_compiled
 from ..base.rng import make_dice
 from ..config.schema import Lesion, Step
-from ..tissue.step import Block as TissueBlock, Inflow, Inputs
+from ..tissue.inputs import Inflow, Inputs
+from ..tissue.step import Block as TissueBlock
 
 
 def warm(say: Callable[[str], None] | None = None) -> float:

@@ -1,5 +1,6 @@
 """From a lesion's model to the tables that kernels read."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -83,7 +84,7 @@ def names_of(lesion: Lesion, drugs: Iterable[str]) -> Names:
     return Names(
         kinds,
         tuple(traits),
-        tuple(sorted(lesion.fields)),
+        tuple(sorted(lesion.substances)),
         tuple(sorted(drugs)),
         max(at_site, default=0),
         max(listed, default=0),
@@ -105,6 +106,7 @@ class _Compiler:
         self.field = {name: code for code, name in enumerate(names.fields)}
         self.drug = {name: code for code, name in enumerate(names.drugs)}
         self.targets: list[int] = []
+        self.blockers: list[tuple[str, ...]] = []
         self.senses: list[tuple[int, int]] = []
         self.behaviors: list[tuple] = []
         self.rows: list[tuple] = []
@@ -141,6 +143,15 @@ class _Compiler:
             return FIELD, self.field[word]
         return TRAIT, self.column(kind, word)
 
+    def blocking(self, drugs: Iterable[str]) -> int:
+        """The index of a set of drugs, added where it is new; −1 where none of them is here."""
+        together = tuple(sorted(name for name in drugs if name in self.drug))
+        if not together:
+            return -1
+        if together not in self.blockers:
+            self.blockers.append(together)
+        return self.blockers.index(together)
+
     def gate(self, kind: str, text: str | None, local) -> tuple[int, int]:
         """(local signal, inverted) of a `when`."""
         if text is None:
@@ -159,13 +170,15 @@ class _Compiler:
 
         first = len(self.rows)
         for rule in ordered_rows(self.lesion.cells[kind], name):
-            signal = self.local_signal(kind, rule.signal, local)
+            word, _, argument = rule.signal.partition(" ")
+            occupied = self.blocking([argument]) if word == "drug" else -1
+            signal = 0 if word == "drug" else self.local_signal(kind, rule.signal, local)
             gate = self.gate(kind, rule.when, local)
-            drug = self.drug.get(rule.blocked_by, -1) if rule.blocked_by else -1
+            blockers = self.blocking(rule.blocked_by)
             plasma = self.field[rule.signal] if rule.against else -1
             half = rule.half_max if rule.half_max is not None else 0.0
-            raises = int(rule.raised_by is not None)
-            self.rows.append((signal, *gate, drug, plasma, raises, convert(rule.to), half, rule.hill))
+            codes = (signal, occupied, *gate, blockers, plasma, int(rule.raised_by is not None))
+            self.rows.append((*codes, convert(rule.to), half, rule.hill))
         gate = self.gate(kind, behavior.when, local)
         self.behaviors.append((*gate, first, len(self.rows), convert(behavior.base)))
         return len(self.behaviors) - 1
@@ -185,6 +198,8 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         column=np.full((len(names.kinds), max(1, len(names.traits))), -1, np.int64),
         kill_on=np.full((len(names.kinds), 4), -1, np.int64),
         target_trait=np.zeros(0, np.int64),
+        blockers=np.zeros((0, 0), np.uint8),
+        traced=np.full(2, -1, np.int64),
     )
     for flag in (
         "lymphoid",
@@ -208,6 +223,7 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         tables.kinds[starts][0] = 0
     for code, kind in enumerate(names.kinds[1:], start=1):
         _compile_kind(compiler, tables, code, kind)
+    _trace(compiler, tables)
     return tables._replace(
         senses=_table(SENSE, compiler.senses),
         behaviors=_table(BEHAVIOR, compiler.behaviors),
@@ -215,7 +231,32 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         hazards=_table(HAZARD, compiler.hazards),
         expressed=_table(EXPRESS, compiler.expressed),
         target_trait=np.array(compiler.targets, np.int64),
+        blockers=_sets(compiler),
     )
+
+
+def _trace(compiler: _Compiler, tables: Tables) -> None:
+    """The part of a traced field is made by one kind alone, and lost as the whole is."""
+    traced = compiler.lesion.traced
+    if traced is None:
+        return
+    whole, part = compiler.field[traced[0]], compiler.field[traced[2]]
+    tables.traced[:] = whole, part
+    for name in ("take_up", "exchange"):
+        tables.exchange[name][:, part] = tables.exchange[name][:, whole]
+    tables.exchange.level[:, part] = 0.0
+    maker = compiler.kind[traced[1]]
+    for name in ("secrete", "scale"):
+        tables.exchange[name][maker, part] = tables.exchange[name][maker, whole]
+
+
+def _sets(compiler: _Compiler) -> np.ndarray:
+    """u1[sets, drugs]: which drugs each set holds; at least one set, so that its array has an element."""
+    sets = np.zeros((max(1, len(compiler.blockers)), max(1, len(compiler.names.drugs))), np.uint8)
+    for row, together in enumerate(compiler.blockers):
+        for name in together:
+            sets[row, compiler.drug[name]] = 1
+    return sets
 
 
 def _filled(record: np.dtype, value: float, *shape: int) -> np.ndarray:
@@ -250,8 +291,9 @@ def _compile_kind(compiler: _Compiler, tables: Tables, code: int, kind: str) -> 
         index = compiler.behavior(kind, name, behavior, local)
         word, _, argument = name.partition(" ")
         if ACTIONS[word].hazard:
-            compiler.hazards.append(_hazard(compiler, kind, index, word, argument, behavior))
-            row.hazard_bound += max([behavior.base, *(r.to for r in cell.rules if r.behavior == name)])
+            compiler.hazards.append(_hazard(compiler, kind, index, word, argument, behavior, local))
+            most = max([behavior.base, *(r.to for r in cell.rules if r.behavior == name)])
+            row.hazard_bound += most if behavior.scaled_by is None else math.inf
         elif word == "express":
             compiler.expressed.append(_express(compiler, kind, index, argument, behavior))
         elif word in ("secrete", "take_up", "exchange"):
@@ -277,13 +319,14 @@ def _compile_kind(compiler: _Compiler, tables: Tables, code: int, kind: str) -> 
 
 
 def _hazard(
-    compiler: _Compiler, kind: str, index: int, word: str, argument: str, behavior: Behavior
+    compiler: _Compiler, kind: str, index: int, word: str, argument: str, behavior: Behavior, local
 ) -> tuple:
     """One row of the hazard table."""
     trait = argument or behavior.uses
     column = compiler.column(kind, trait) if trait else -1
     leaves = compiler.kind[behavior.leaves] if behavior.leaves else 0
-    return index, HAZARDS[word], column, leaves, 0.0 if behavior.set is None else behavior.set
+    scale = compiler.local_signal(kind, behavior.scaled_by, local) if behavior.scaled_by else -1
+    return index, HAZARDS[word], column, leaves, scale, behavior.set or 0.0
 
 
 def _express(compiler: _Compiler, kind: str, index: int, trait: str, behavior: Behavior) -> tuple:

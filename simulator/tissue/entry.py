@@ -4,32 +4,50 @@ Each vessel site serves an equal volume of tumor.  What arrives there in a step 
 inverting the distribution function: more flux never means fewer cells on the same dice.
 """
 
+import math
+
 import numpy as np
 
 from ..base.kernel import kernel
 from ..base.rng import STREAM, poisson, uniform, uniforms
+from .fields import value_at
 from .killing import leave_behind
 from .lattice import coordinates, shifted
-from .rules import evaluate
+from .rules import FIELD, evaluate
 from .sensing import sense_fields
-from .state import ADMITTED, EXPORTED, TURNED_AWAY, add_agent
+from .state import ADMITTED, CAME, EXPORTED, TURNED_AWAY, add_agent
 from .traits import draw_traits
 from .turnover import free_site_near
 
 _ADMIT = STREAM["admit"]
 _ARRIVE = STREAM["arrive"]
 _ORIGIN = STREAM["origin"]
+_BROUGHT = STREAM["brought"]
 _PLACE = STREAM["place"]
 
 
 @kernel(allocates=True)
 def draw_admissions(
-    tables, lattice, fields, unblocked, plasma, blood, dice, step, dt, volume, vessels, serves, counts
+    tables,
+    lattice,
+    fields,
+    unblocked,
+    plasma,
+    blood,
+    dice,
+    step,
+    dt,
+    volume,
+    vessels,
+    serves,
+    counts,
+    brought,
 ):
     """How many cells of each kind enter at each vessel this step; i8[vessels, K] into `counts`.
 
     volume : mm³ of tumor a vessel serves; serves : u1[vessels], 1 where the vessel stands in tumor;
-    blood : f8[K], blood pools relative to their baseline.  Returns the total.
+    blood : f8[K], blood pools relative to their baseline; brought : f8[vessels, K], filled with the share of
+    the entry that would not be without the traced part of a field.  Returns the total.
     """
     x = np.zeros(max(1, len(tables.senses)))
     total = 0
@@ -44,12 +62,68 @@ def draw_admissions(
             flux = evaluate(tables, behavior, x, unblocked, plasma) * blood[kind]
             counts[i, kind] = poisson(u, flux * volume * dt)
             total += counts[i, kind]
+            if counts[i, kind] > 0:
+                brought[i, kind] = _share_of_part(
+                    tables, lattice, fields, kind, vessels[i], x, unblocked, plasma, flux, blood[kind]
+                )
     return total
 
 
+@kernel
+def _share_of_part(tables, lattice, fields, kind, site, x, unblocked, plasma, flux, blood):
+    """The share of a flux of entry that would be missing without the traced part of a field."""
+    whole, part = tables.traced[0], tables.traced[1]
+    if part < 0:
+        return 0.0
+    z, y, w = coordinates(lattice, site)
+    made = value_at(fields, part, z, y, w)
+    if made <= 0.0:
+        return 0.0
+    first = tables.kinds[kind].sense_start
+    for j in range(first, tables.kinds[kind].sense_stop):
+        if tables.senses[j].code == FIELD and tables.senses[j].index == whole:
+            x[j - first] = max(0.0, x[j - first] - made)
+    without = evaluate(tables, tables.kinds[kind].admit, x, unblocked, plasma) * blood
+    return max(0.0, 1.0 - without / flux)
+
+
+@kernel
+def dose_behind(state, lattice, fields, part, site, emitters, v):
+    """The dose whose cells made the traced part of a field at a site: drawn by what each of them adds there.
+
+    emitters : slots of the cells that make it; each adds s·exp(−r/λ)/r, the steady state around a point
+    source with λ = √(D/k).  Walls are left out: they move all sources alike.
+    """
+    per_um = math.sqrt(fields.decay[part] / fields.diffusion[part])
+    total = 0.0
+    for i in range(len(emitters)):
+        total += _adds(state, lattice, fields, part, site, emitters[i], per_um)
+    threshold = v * total
+    passed = 0.0
+    for i in range(len(emitters)):
+        passed += _adds(state, lattice, fields, part, site, emitters[i], per_um)
+        if threshold < passed:
+            return state.agents[emitters[i]].dose
+    return np.int32(0)
+
+
+@kernel
+def _adds(state, lattice, fields, part, site, slot, per_um):
+    """What one cell adds to the traced part at a site, up to a factor that all share."""
+    z, y, x = coordinates(lattice, site)
+    z1, y1, x1 = coordinates(lattice, int(state.agents[slot].site))
+    dz, dy, dx = float(z - z1), float(y - y1), float(x - x1)
+    r = fields.spacing * math.sqrt(max(0.25, dz * dz + dy * dy + dx * dx))
+    return state.secretes[slot, part] * math.exp(-r * per_um) / r
+
+
 @kernel(allocates=True)
-def admit(state, tables, spreads, lattice, near, dice, step, vessels, counts):
-    """Put the admitted cells at or near their vessels; who finds no room within reach is turned away."""
+def admit(state, tables, spreads, lattice, fields, near, dice, step, vessels, counts, brought, emitters):
+    """Put the admitted cells at or near their vessels; who finds no room within reach is turned away.
+
+    brought : f8[vessels, K], the share of the entry that infused cells cause; a cell belongs to their dose
+    with that chance.  emitters : i8, the slots of these cells.
+    """
     for i in range(len(vessels)):
         for kind in range(counts.shape[1]):
             for n in range(counts[i, kind]):
@@ -60,9 +134,15 @@ def admit(state, tables, spreads, lattice, near, dice, step, vessels, counts):
                 if site < 0:
                     state.count[TURNED_AWAY] += 1
                     continue
-                slot = add_agent(state, tables, kind, site, step, 0)
+                dose = np.int32(0)
+                if brought[i, kind] > 0.0:
+                    u, v = uniforms(dice, _BROUGHT, step, 50 * kind + n, vessels[i])
+                    if u < brought[i, kind]:
+                        dose = dose_behind(state, lattice, fields, tables.traced[1], site, emitters, v)
+                slot = add_agent(state, tables, kind, site, step, dose)
                 draw_traits(state, tables, spreads, dice, step, slot)
                 state.ledger[kind, ADMITTED] += 1
+                state.brought[kind, dose, CAME] += 1
 
 
 @kernel
@@ -123,6 +203,7 @@ def arrive(
                 if not np.isnan(preset[dose, c]):
                     state.trait[slot, c] = preset[dose, c]
             state.ledger[kind, ADMITTED] += 1
+            state.brought[kind, number[dose], CAME] += 1
             placed[dose] += 1
     return placed
 

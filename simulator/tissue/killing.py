@@ -13,7 +13,7 @@ from ..base.rng import STREAM, poisson, uniform, uniforms
 from .lattice import coordinates, directions, neighbor
 from .rules import evaluate
 from .sensing import sense_agent
-from .state import AGENTS, DYING, FORMED, KILLED, WOUNDED, remove_agent, trait_of
+from .state import AGENTS, DYING, FORMED, KILLED, KILLS, TOUCHED, WOUNDED, remove_agent, trait_of
 
 _ENGAGE = STREAM["engage"]
 _HIT = STREAM["hit"]
@@ -116,6 +116,9 @@ def _strike(state, tables, dice, step, part, dt, hitters):
         if goal < 0:
             continue
         state.agents[slot].engaged += 1
+        if state.agents[slot].touched == 0:
+            state.agents[slot].touched = 1
+            state.brought[int(state.agents[slot].kind), state.agents[slot].dose, TOUCHED] += 1
         for j in range(len(tables.target_trait)):
             state.seen[slot, j] += state.facing[slot, j]
         if not _is_target(state, goal, tables.kinds[state.agents[slot].kind].kill_target):
@@ -163,6 +166,7 @@ def _complete_kill(state, tables, slot, dt):
     goal = int(state.agents[slot].target)
     state.wounds[goal] = DYING + min(155, int(tables.kinds[kind].kill_delay / dt + 0.5))
     state.kills[kind, tables.kinds[kind].kill_target] += 1
+    state.brought[kind, state.agents[slot].dose, KILLS] += 1
     uses = tables.kinds[kind].kill_uses
     if uses >= 0:
         state.trait[slot, uses] = float(state.trait[slot, uses]) - 1.0

@@ -11,9 +11,10 @@ import numpy as np
 from ..base.kernel import kernel
 from ..base.rng import STREAM, uniforms, uniforms_from
 from .fields import value_row
+from .lattice import coordinates, directions, neighbor
 from .rules import FIELD, TRAIT, evaluate
 from .sensing import sense_agent, sense_beside_fields
-from .state import DYING
+from .state import AGENTS, DYING, TOUCHED
 
 _CLOCK = STREAM["clock"]
 
@@ -49,6 +50,14 @@ def chance_bounds(tables, dt):
     return bounds
 
 
+@kernel(inline=True)
+def hazard(tables, h, x, unblocked, plasma):
+    """The rate of one clock [1/h]."""
+    rate = evaluate(tables, tables.hazards[h].behavior, x, unblocked, plasma)
+    scale = tables.hazards[h].scale
+    return rate if scale < 0 else rate * max(0.0, x[scale])
+
+
 @kernel
 def ring(tables, kind, x, unblocked, plasma, u, v, dt):
     """Which of a cell's hazards strikes within dt hours (its place in the table), or −1.
@@ -58,13 +67,13 @@ def ring(tables, kind, x, unblocked, plasma, u, v, dt):
     first, stop = tables.kinds[kind].hazard_start, tables.kinds[kind].hazard_stop
     total = 0.0
     for h in range(first, stop):
-        total += evaluate(tables, tables.hazards[h].behavior, x, unblocked, plasma)
+        total += hazard(tables, h, x, unblocked, plasma)
     if u >= 1.0 - math.exp(-total * dt):
         return -1
     threshold = v * total
     passed = 0.0
     for h in range(first, stop):
-        rate = evaluate(tables, tables.hazards[h].behavior, x, unblocked, plasma)
+        rate = hazard(tables, h, x, unblocked, plasma)
         passed += rate
         if threshold < passed and rate > 0.0:
             return h
@@ -176,13 +185,29 @@ def _set_rates(state, tables, slot, kind, x, unblocked, plasma, dt_motility):
 
 
 @kernel
-def commit_traits(state, tables):
+def commit_traits(state, tables, lattice):
     """Make the traits that `respond_agents` decided visible, and start a new count of arrests."""
-    for slot in range(state.count[0]):
-        kind = state.agents[slot].kind
+    for slot in range(state.count[AGENTS]):
+        kind = int(state.agents[slot].kind)
+        if state.agents[slot].touched == 0 and tables.kinds[kind].lymphoid == 0:
+            _meet(state, lattice, slot, kind)
         for e in range(tables.kinds[kind].express_start, tables.kinds[kind].express_stop):
             column = tables.expressed[e].column
             state.trait[slot, column] = state.next_trait[slot, column]
         state.agents[slot].engaged = 0
         for j in range(state.seen.shape[1]):
             state.seen[slot, j] = 0.0
+
+
+@kernel
+def _meet(state, lattice, slot, kind):
+    """Book an infused cell as having touched something, once a lymphoid cell is in reach of it."""
+    site = int(state.agents[slot].site)
+    met = state.occupied[site] == 1
+    z, y, x = coordinates(lattice, site)
+    for direction in range(directions(lattice)):
+        beside = neighbor(lattice, site, z, y, x, direction)
+        met = met or (beside >= 0 and state.occupied[beside] == 1)
+    if met:
+        state.agents[slot].touched = 1
+        state.brought[kind, state.agents[slot].dose, TOUCHED] += 1

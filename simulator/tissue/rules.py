@@ -23,6 +23,7 @@ HAZARDS = {
     "clear": CLEAR,
     "leave": LEAVE,
     "switch": SWITCH,
+    "reset": SWITCH,  # to 0
 }
 
 
@@ -48,11 +49,13 @@ KIND = _record(
 SENSE = _record("code index")  # index: field, column, kind, trait or slot of a target signal
 BEHAVIOR = _record("gate gate_not row_start row_stop", "rate")  # gate: a signal of the kind
 ROW = _record(
-    "signal gate gate_not drug plasma raises", "to half hill"
-)  # half 0: in proportion to the signal
+    "signal occupied gate gate_not blockers plasma raises",  # occupied: drugs whose occupancy is the signal
+    "to half hill",  # half 0: in proportion to the signal
+)
 HAZARD = _record(
-    "behavior code column leaves", "value"
-)  # switch: value for the column; divide: column used up
+    "behavior code column leaves scale",  # scale: a signal of the kind that multiplies the rate
+    "value",  # switch: value for the column; divide: column used up
+)
 EXPRESS = _record("behavior column", "rise fall")
 EXCHANGE = _record("secrete scale take_up exchange", "level")  # scale: column of the trait that multiplies
 
@@ -73,6 +76,8 @@ class Tables(NamedTuple):
     column: np.ndarray  # i8[K, T] where trait t of kind k stands
     kill_on: np.ndarray  # i8[K, 4] target traits that must be recognized
     target_trait: np.ndarray  # i8[J] trait behind each slot of a target signal
+    blockers: np.ndarray  # u1[B, D] sets of drugs that block a row together, or whose occupancy is a signal
+    traced: np.ndarray  # i8[2] a field, and the one that follows the part which one kind makes; −1 for none
 
 
 class Names(NamedTuple):
@@ -112,8 +117,8 @@ def evaluate(tables, behavior, x, unblocked, plasma):
     """The value of a behavior: base, then every row in its fixed order.
 
     v ← v + r·(to − v), skipped where that would move v the wrong way;
-    r = H(x)·[when]·(1 − occupancy).  x : f8, the kind's signals; unblocked : f8[D], 1 − occupancy of
-    each drug; plasma : f8[F].
+    r = H(x)·[when]·(1 − occupancy).  x : f8, the kind's signals; unblocked : f8[B], the share of receptors
+    that each set of drugs leaves free; plasma : f8[F].
     """
     b = tables.behaviors[behavior]
     if b.gate >= 0 and (x[b.gate] > 0.5) == (b.gate_not == 1):
@@ -123,14 +128,15 @@ def evaluate(tables, behavior, x, unblocked, plasma):
         row = tables.rows[i]
         if row.gate >= 0 and (x[row.gate] > 0.5) == (row.gate_not == 1):
             continue
+        signal = x[row.signal] if row.occupied < 0 else 1.0 - unblocked[row.occupied]
         if row.half > 0.0:
-            r = hill(x[row.signal], row.half, row.hill)
+            r = hill(signal, row.half, row.hill)
             if row.plasma >= 0:
                 r = max(0.0, r - hill(plasma[row.plasma], row.half, row.hill))
         else:
-            r = min(max(x[row.signal], 0.0), 1.0)
-        if row.drug >= 0:
-            r *= unblocked[row.drug]
+            r = min(max(signal, 0.0), 1.0)
+        if row.blockers >= 0:
+            r *= unblocked[row.blockers]
         if (row.to > v) == (row.raises == 1):
             v += r * (row.to - v)
     return v

@@ -5,7 +5,7 @@ stand in or beside the septa.  Tumor fills the rest of a tissue block, or a ball
 """
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, special
 
 from ..base.errors import InputError
 from ..base.kernel import kernel
@@ -14,7 +14,7 @@ from ..config.schema import Lesion
 from .lattice import Lattice
 from .rules import Names, Tables
 from .state import SEEDED, State, add_agent, with_capacity
-from .traits import compile_spreads, draw_founder_traits, draw_traits
+from .traits import compile_spreads, draw_founder_traits, draw_traits, mapped_traits
 
 _SECTION = 11.0e-3  # mm: cells per mm² of a 4-µm section are cells per mm³ times section plus cell diameter
 _MOST_OCCUPIED = 0.4  # of the lymphoid layer of a compartment: beyond, cells could no longer walk
@@ -51,21 +51,39 @@ def seed_block(state: State, lesion: Lesion, lattice: Lattice, tables: Tables, n
     for code in range(1, len(names.kinds)):
         state.ledger[code, SEEDED] = int(np.count_nonzero(bulk == code))
     draw_founder_traits(state, tables, compile_spreads(lesion, names, founders=True), dice)
+    _draw_maps(state, lesion, lattice, names, dice)
     return _infiltrate(state, lesion, lattice, tables, names, dice)
+
+
+def _draw_maps(state: State, lesion: Lesion, lattice: Lattice, names: Names, dice) -> None:
+    """Traits of seeded bulk cells that vary smoothly over the tissue: a share of all sites, or log-normal."""
+    for code, column, spread in mapped_traits(lesion, names):
+        sites = np.flatnonzero(state.bulk == code)
+        noise = smooth_noise(lattice, spread.width / lesion.block.site, dice, "map", 64 * code + column)
+        quantile = np.empty(lattice.sites)
+        quantile[np.argsort(noise, kind="stable")] = (np.arange(lattice.sites) + 0.5) / lattice.sites
+        if spread.share is not None:
+            state.site_trait[sites, column] = quantile[sites] < spread.share
+        else:
+            deviate = special.ndtri(quantile[sites])
+            state.site_trait[sites, column] = spread.median * np.exp(spread.log_sd * deviate)
+
+
+def smooth_noise(lattice: Lattice, width: float, dice, stream: str, part: int) -> np.ndarray:
+    """f8[sites]: white noise smoothed with a Gaussian of width/4 sites."""
+    shape = (lattice.nz, lattice.ny, lattice.nx)
+    noise = random_map(dice, stream, part, lattice.sites).reshape(shape) - 0.5
+    mode = "wrap" if lattice.wraps else "reflect"
+    sigma = [0.0 if extent == 1 else width / 4 for extent in shape]
+    return ndimage.gaussian_filter(noise, sigma, mode=mode, truncate=3.0).ravel()
 
 
 def septa_order(lattice: Lattice, width: float, dice) -> np.ndarray:
     """Sites sorted so that a prefix of any length forms septa around nests of about `width` sites.
 
-    White noise smoothed with a Gaussian of width/4; the septa are where its absolute value is smallest,
-    a connected network of walls.
+    The septa are where the absolute value of smooth noise is smallest, a connected network of walls.
     """
-    shape = (lattice.nz, lattice.ny, lattice.nx)
-    noise = random_map(dice, "stroma", 0, lattice.sites).reshape(shape) - 0.5
-    mode = "wrap" if lattice.wraps else "reflect"
-    sigma = [0.0 if extent == 1 else width / 4 for extent in shape]
-    smooth = ndimage.gaussian_filter(noise, sigma, mode=mode, truncate=3.0)
-    return np.argsort(np.abs(smooth).ravel(), kind="stable")
+    return np.argsort(np.abs(smooth_noise(lattice, width, dice, "stroma", 0)), kind="stable")
 
 
 def vessel_sites(lattice: Lattice, bulk: np.ndarray, tissue, kinds: dict[str, int], dice) -> np.ndarray:

@@ -18,6 +18,7 @@ SIGNALS: dict[str, Signal] = {
             "trait",
             "That trait of the engaged target; in hourly behaviors its mean over the last hour's arrests.",
         ),
+        Signal("drug", "drug", "Share of the receptors in tumor that a drug holds (0 to 1)."),
         Signal("engaged", "", "Share of the last hour spent arrested on a target (0 to 1)."),
     )
 }

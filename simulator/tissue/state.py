@@ -30,6 +30,10 @@ SEEDED, BORN, ADMITTED, FORMED, EXPORTED, DIED, NECROSED, LYSED, CLEARED, LEFT, 
 
 DYING = 100  # wounds at or above this: dying, and the excess is the sub-steps left
 
+# Entries of `brought`: cells of a kind that a dose brought (0: no dose), those of them that ever touched a
+# target (lymphoid cells) or a lymphoid cell (infused cells), and the kills of them and their daughters.
+CAME, TOUCHED, KILLS = range(3)
+
 # Entries of `count`.
 AGENTS, WOUNDED, TURNED_AWAY = range(3)
 
@@ -48,6 +52,7 @@ AGENT = np.dtype(
         ("clock", np.int16),  # the hazard that struck this step, −1 for none
         ("kind", np.uint8),
         ("killer", np.uint8),  # 1: able to engage
+        ("touched", np.uint8),  # 1: booked in `brought` as having touched something
     ],
     align=True,
 )
@@ -73,6 +78,7 @@ class State(NamedTuple):
     count: np.ndarray  # i8[3] agents, wounded sites, lymphocytes that found no room at a vessel
     ledger: np.ndarray  # i8[K, len(LEDGER)]
     kills: np.ndarray  # i8[K, K] by killer and target
+    brought: np.ndarray  # i8[K, doses + 1, 3]
 
 
 _PER_AGENT = ("agents", "trait", "next_trait", "seen", "facing", "secretes")
@@ -101,6 +107,7 @@ def empty_state(sites: int, names: Names, tables: Tables, capacity: int = 1024) 
         count=np.zeros(3, np.int64),
         ledger=np.zeros((kinds, len(LEDGER)), np.int64),
         kills=np.zeros((kinds, kinds), np.int64),
+        brought=np.zeros((kinds, 1, 3), np.int64),
     )
 
 
@@ -114,6 +121,25 @@ def with_capacity(state: State, agents: int, wounded: int) -> State:
     if wounded > len(state.wounded):
         changes["wounded"] = _grown(state.wounded, max(wounded, 2 * len(state.wounded)))
     return state._replace(**changes) if changes else state
+
+
+def with_doses(state: State, doses: int) -> State:
+    """The same state with room for what so many doses bring."""
+    missing = doses + 1 - state.brought.shape[1]
+    if missing <= 0:
+        return state
+    return state._replace(brought=np.pad(state.brought, ((0, 0), (0, missing), (0, 0))))
+
+
+def with_model(state: State, names: Names, tables: Tables) -> State:
+    """The same state for another model of the same kinds and traits, which may sense other targets."""
+    targets = max(1, len(tables.target_trait))
+    columns = {"seen": targets, "facing": targets, "secretes": max(1, len(names.fields))}
+    fitted = {}
+    for name, wanted in columns.items():
+        old = getattr(state, name)
+        fitted[name] = np.pad(old[:, :wanted], ((0, 0), (0, max(0, wanted - old.shape[1]))))
+    return state._replace(**fitted)
 
 
 def _grown(array: np.ndarray, size: int) -> np.ndarray:
@@ -138,6 +164,7 @@ def from_arrays(arrays: dict[str, np.ndarray], names: Names, tables: Tables) -> 
     agents = len(arrays["trait"])
     state = empty_state(len(arrays["bulk"]), names, tables)
     state = with_capacity(state, agents, len(arrays["wounded"]))
+    state = with_doses(state, arrays["brought"].shape[1] - 1)
     for name, array in arrays.items():
         record, _, column = name.partition(".")
         own = getattr(state, record)
@@ -173,6 +200,7 @@ def add_agent(state, tables, kind, site, step, dose):
     agent.clock = -1
     agent.hop = 0.0
     agent.killer = 0
+    agent.touched = 0
     agent.hit = 0.0
     agent.target = -1
     agent.engaged = 0

@@ -1,7 +1,6 @@
 """One block through one step: fields, sense and respond, act, enter."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from ..config.schema import Lesion, Step
 from . import fields as field_solver, state as states
 from .compile import check_motility, compile_tables, names_of
 from .entry import admit, arrive, draw_admissions, draw_arrivals, mark_serving
+from .inputs import Inflow, Inputs
 from .killing import engage, heal, release, strike
 from .lattice import Lattice, offsets_within
 from .motility import commit_hops, propose_hops, resolve_hops
@@ -32,26 +32,9 @@ from .turnover import (
 
 _MM3_PER_UM3 = 1e-9
 _ML_PER_UM3 = 1e-12
-
-
-@dataclass(frozen=True)
-class Inflow:
-    """Infused cells on their way into a block: one entry a dose, all in the same order."""
-
-    per_ml: np.ndarray  # f8[D] expected arrivals per mL of tumor in this step
-    number: np.ndarray  # i8[D] number of the dose
-    cell: tuple[str, ...]  # kind of the cells
-    traits: tuple[dict[str, float], ...]  # start traits the product sets
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What the body hands a block for one step."""
-
-    occupancy: dict[str, float] = field(default_factory=dict)  # share of receptors a drug holds
-    plasma: dict[str, float] = field(default_factory=dict)  # [field unit]
-    blood: dict[str, float] = field(default_factory=dict)  # pools relative to their baseline
-    inflow: Inflow | None = None
+_TRACE = (
+    1e-200  # [field unit]; what is left of a field without sources decays forever, at last into denormals
+)
 
 
 class Block:
@@ -66,13 +49,14 @@ class Block:
         self.lattice = Lattice(*lesion.block.shape, int(lesion.block.walls == "periodic"))
         self.names = names_of(lesion, drugs)
         self._set_model(lesion, step)
+        substances = [lesion.substances[name] for name in self.names.fields]
         self.fields = field_solver.make_fields(
             lesion.block.shape,
             lesion.block.site,
-            [lesion.fields[name].grid for name in self.names.fields],
-            [lesion.fields[name].diffusion for name in self.names.fields],
-            [lesion.fields[name].decay for name in self.names.fields],
-            [lesion.fields[name].start for name in self.names.fields],
+            [field.grid for field in substances],
+            [field.diffusion for field in substances],
+            [field.decay for field in substances],
+            [field.start for field in substances],
             lesion.block.walls == "periodic",
         )
         self.solver = field_solver.Solver(self.fields)
@@ -90,7 +74,8 @@ class Block:
         check_motility(lesion, step)
         self.lesion, self.step = lesion, step
         self.tables = compile_tables(lesion, self.names)
-        self.spreads = compile_spreads(lesion, self.names)
+        self.own_spreads = compile_spreads(lesion, self.names)
+        self.spreads = compile_spreads(lesion, self.names)  # with what priming changes
         self.sub_steps = round(step.tissue / step.motility)
         flat = lesion.block.shape[0] == 1
         self.near = offsets_within(lesion.tissue.reach, flat)
@@ -123,6 +108,7 @@ class Block:
                 "Put what adds or removes them under the arm's 'tissue:'.",
             )
         self._set_model(lesion, step)
+        self.state = states.with_model(self.state, self.names, self.tables)
 
     def _find_vessels(self) -> None:
         """List the vessel sites, and the volume of tumor that each serves."""
@@ -132,6 +118,9 @@ class Block:
         self.serves = np.ones(len(self.vessels), np.uint8)
         self.ml_per_vessel = self.volume_ml / max(1, len(self.vessels))
         self.admissions = np.zeros((len(self.vessels), len(kinds)), np.int64)
+        self.brought = np.zeros(
+            (len(self.vessels), len(kinds))
+        )  # share of the entry that infused cells cause
         self.arrivals = np.zeros(len(self.vessels), np.int64)
 
     def kind(self, name: str) -> int:
@@ -163,9 +152,21 @@ class Block:
     def read(self, inputs: Inputs) -> None:
         """The body's values as arrays in the order of names."""
         names = self.names
-        self.unblocked = np.array([1.0 - inputs.occupancy.get(name, 0.0) for name in names.drugs] or [1.0])
+        free = np.array([1.0 - inputs.occupancy.get(name, 0.0) for name in names.drugs] or [1.0])
+        self.unblocked = np.where(self.tables.blockers == 1, free, 1.0).prod(axis=1)
         self.plasma = np.array([inputs.plasma.get(name, 0.0) for name in names.fields] or [0.0])
         self.blood = np.array([inputs.blood.get(name, 1.0) for name in names.kinds])
+        self._read_primed(inputs)
+
+    def _read_primed(self, inputs: Inputs) -> None:
+        """Primed cells raise the share that enters with their trait: (s (pool − primed) + primed) / pool."""
+        for (kind, trait), primed in inputs.primed.items():
+            code, pool = self.kind(kind), inputs.blood.get(kind, 1.0)
+            if code < 0 or pool <= 0.0:
+                continue
+            column = sorted(self.lesion.cells[kind].traits).index(trait)
+            own = float(self.own_spreads.value[code, column])
+            self.spreads.value[code, column] = (own * (pool - primed) + primed) / pool
 
     def solve_fields(self) -> None:
         """Gather the sources of every field and advance it, all sources sensing the fields before."""
@@ -185,7 +186,17 @@ class Block:
             )
             self.secreted[f] = field_solver.as_grid(self.fields, self.fields.s, f).mean()
         for f in self.sourced:
-            self.solver.solve(f, self.step.fields)
+            if not self._is_empty(f):
+                self.solver.solve(f, self.step.fields)
+
+    def _is_empty(self, f: int) -> bool:
+        """Whether a field has neither sources nor content; traces that lie beyond all meaning are removed."""
+        content = field_solver.as_grid(self.fields, self.fields.c, f)
+        if self.secreted[f] > 0.0:
+            return False
+        if content.max() < _TRACE:
+            content[...] = 0.0
+        return not content.any()
 
     def respond(self, step: int) -> None:
         """Every cell decides; then the traits of the agents change together."""
@@ -217,7 +228,7 @@ class Block:
             step,
             self.step.tissue,
         )
-        commit_traits(state, self.tables)
+        commit_traits(state, self.tables, self.lattice)
 
     def _move_and_kill(self, step: int) -> None:
         """The motility sub-steps: hop, engage, strike, heal, release."""
@@ -286,6 +297,7 @@ class Block:
             self.vessels,
             self.serves,
             self.admissions,
+            self.brought,
         )
         self._make_room(total)
         admit(
@@ -293,13 +305,22 @@ class Block:
             self.tables,
             self.spreads,
             self.lattice,
+            self.fields,
             self.near,
             self.dice,
             step,
             self.vessels,
             self.admissions,
+            self.brought,
+            self._emitters(),
         )
         return self._arrive(step, inputs.inflow)
+
+    def _emitters(self) -> np.ndarray:
+        """Slots of the cells that make the traced part of a field."""
+        part = self.tables.traced[1]
+        agents = int(self.state.count[AGENTS])
+        return np.flatnonzero(self.state.secretes[:agents, part] > 0.0 if part >= 0 else np.zeros(0))
 
     def _arrive(self, step: int, inflow: Inflow | None) -> np.ndarray:
         """Infused cells reach the vessels; returns how many of each dose found a place."""
@@ -314,6 +335,7 @@ class Block:
         if total == 0:
             return np.zeros(len(inflow.per_ml), np.int64)
         self._make_room(total)
+        self.state = states.with_doses(self.state, int(inflow.number.max()))
         kinds = np.array([self.kind(name) for name in inflow.cell])
         return arrive(
             self.state,

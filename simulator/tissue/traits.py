@@ -1,6 +1,7 @@
 """Start values of traits: what a new cell is born with, by the dice of its site."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,17 @@ def compile_spreads(lesion: Lesion, names: Names, founders: bool = False) -> Spr
         for column, trait in enumerate(sorted(start)):
             _fill(spreads, code, column, start[trait])
     return spreads
+
+
+def mapped_traits(lesion: Lesion, names: Names) -> Iterator[tuple[int, int, Spread]]:
+    """(kind, column, spread) of every trait of a seeded bulk kind that forms a map."""
+    for code, kind in enumerate(names.kinds[1:], start=1):
+        cell = lesion.cells[kind]
+        if cell.layer == "bulk" and not cell.tracked:
+            for column, trait in enumerate(sorted(cell.traits)):
+                start = cell.traits[trait]
+                if isinstance(start, Spread) and start.width is not None:
+                    yield code, column, start
 
 
 def _fill(spreads: Spreads, code: int, column: int, start: float | Spread) -> None:

@@ -298,5 +298,6 @@ def divide_agent(state, tables, lattice, near, dice, step, slot):
         state.ledger[kind, EXPORTED] += 1
         return
     daughter = add_agent(state, tables, kind, goal, step, state.agents[slot].dose)
+    state.agents[daughter].touched = 1  # counted once a family
     for c in range(state.trait.shape[1]):
         state.trait[daughter, c] = state.trait[slot, c]

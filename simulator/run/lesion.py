@@ -86,8 +86,8 @@ class LesionRun:
 
     @property
     def volume_ml(self) -> float:
-        """Volume of the lesion now."""
-        return self.start_ml * self.volume.relative
+        """Volume of the lesion now; until day 0, while its tissue settles, that of day 0."""
+        return self.start_ml * self.volume.relative if self.volume.begun else self.start_ml
 
     @property
     def volume_mm3(self) -> float:

@@ -11,7 +11,19 @@ import numpy as np
 from scipy import ndimage
 
 from ..config.schema import Observable
-from ..tissue.state import AGENTS, BORN, DIED, EXPORTED, KILLED, LEDGER, LYSED, NECROSED, TURNED_AWAY
+from ..tissue.state import (
+    AGENTS,
+    BORN,
+    CAME,
+    DIED,
+    EXPORTED,
+    KILLED,
+    KILLS,
+    LEDGER,
+    LYSED,
+    NECROSED,
+    TURNED_AWAY,
+)
 from .lesion import LesionRun
 
 _SECTION_MM = 11.0e-3  # mm: a 4-µm section shows the cells of 11 µm (section + cell diameter)
@@ -100,6 +112,28 @@ class View:
         """Concentrations of a field, f8[voxels]."""
         f = self.block.names.fields.index(name)
         return self.block.fields.c[self.block.fields.offset[f] : self.block.fields.offset[f + 1]]
+
+    def brought(self, entry: int, *kinds: str) -> int:
+        """What the doses of infused cells brought so far: an entry of `State.brought`, summed over kinds."""
+        codes = [code for kind in kinds if (code := self.block.kind(kind)) >= 0]
+        return int(self.state.brought[codes, 1:, entry].sum())
+
+    def cxcr3_occupancy(self) -> float:
+        """Mean share of CXCR3 that its ligands hold; nan where nothing follows them."""
+        cell = self.block.lesion.cells.get("cd8")
+        walk = cell.behaviors.get("migrate") if cell is not None else None
+        if walk is None or walk.toward != "cxcl9" or not walk.half_max:
+            return math.nan
+        c = self.field("cxcl9")
+        return float((c / (c + walk.half_max)).mean())
+
+    def msc_ligand_share(self) -> float:
+        """Share of the CXCR3 ligand in the block that the MSCs made; nan where it is not traced."""
+        traced = self.block.lesion.traced
+        if traced is None or traced[0] != "cxcl9":
+            return math.nan
+        total = float(self.field("cxcl9").sum())
+        return float(self.field(traced[2]).sum()) / total if total > 0.0 else 0.0
 
     def trait_mean(self, trait: str) -> float:
         """Mean of a tumor trait over living tumor cells; nan without any."""
@@ -205,9 +239,52 @@ _ENTRIES = (
         "NK cells in stroma, per area of section",
         lambda v: v.density("nk", v.rim),
     ),
+    _formula(
+        "treg_density_core",
+        "cells/mm2",
+        "regulatory T cells in nests, per area of section",
+        lambda v: v.density("treg", v.core),
+    ),
+    _formula(
+        "treg_density_rim",
+        "cells/mm2",
+        "regulatory T cells in stroma, per area of section",
+        lambda v: v.density("treg", v.rim),
+    ),
     _formula("nk_density", "cells/mm2", "NK cells, per area of section", lambda v: v.density("nk", None)),
     _formula("kills_cd8", "cells", "cells killed by CD8 cells", lambda v: v.kills("cd8")),
     _formula("kills_nk", "cells", "cells killed by NK cells", lambda v: v.kills("nk")),
+    _formula("kills_gdt", "cells", "cells killed by gamma-delta T cells", lambda v: v.kills("gdt")),
+    _formula(
+        "brought_cd8",
+        "cells",
+        "CD8 cells that entered because of the MSCs' CXCL9, so far",
+        lambda v: v.brought(CAME, "cd8"),
+    ),
+    _formula(
+        "brought_nk",
+        "cells",
+        "NK cells that entered because of the MSCs' CXCL9, so far",
+        lambda v: v.brought(CAME, "nk"),
+    ),
+    _formula(
+        "kills_brought",
+        "cells",
+        "cells killed by those that the MSCs' CXCL9 brought, and their daughters",
+        lambda v: v.brought(KILLS, "cd8", "nk", "gdt"),
+    ),
+    _formula(
+        "cxcr3_occupancy",
+        "1",
+        "mean share of CXCR3 that its ligands hold, c / (c + Kd)",
+        lambda v: v.cxcr3_occupancy(),
+    ),
+    _formula(
+        "msc_ligand_share",
+        "1",
+        "share of the CXCR3 ligand in the block that the MSCs made",
+        lambda v: v.msc_ligand_share(),
+    ),
     _formula("msc_alive", "cells", "living MSCs in the block", lambda v: v.count("msc")),
     _formula("msc_arrived", "cells", "MSCs that arrived in the block so far", lambda v: v.lesion.arrived),
     _formula(
@@ -226,6 +303,7 @@ _ENTRIES = (
     _count("cd4", "CD4"),
     _count("treg", "regulatory T"),
     _count("nk", "NK"),
+    _count("gdt", "gamma-delta T"),
 )
 FORMULAS: dict[str, Formula] = {formula.entry.name: formula for formula in _ENTRIES}
 OBSERVABLES: dict[str, Observable] = {name: formula.entry for name, formula in FORMULAS.items()}

@@ -9,18 +9,18 @@ from .. import __version__
 from ..base.schedule import Schedule
 from ..config import provenance
 from ..config.load import Experiment
-from ..tissue.state import AGENTS, EXPORTED, LEDGER
+from ..tissue.state import AGENTS, CAME, EXPORTED, KILLS, LEDGER, TOUCHED
 from .lesion import LesionRun, product_doses
 from .observables import OBSERVABLES, field_observables, observe
 from .storage import Column, LesionLayout, RunWriter, Snapshot
 
 _SITE_TRAITS = ("mhc1", "pdl1")  # of tumor cells, in snapshots
-_EVENT_TYPES = {"dose": 0, "deaths": 1}
+_EVENT_TYPES = {"dose": 0, "deaths": 1, "brought": 2}
 EVENTS = [
     Column("type", "1", "what the row tells", "u1", _EVENT_TYPES),
     Column("day", "d", "time of the dose; end of the count of deaths"),
     Column("lesion", "1", "number of the lesion", "i4"),
-    Column("number", "1", "number of the dose", "i4"),
+    Column("number", "1", "number of the dose; of cells brought, 0 for none", "i4"),
     Column("drug", "1", "what was given", "S48"),
     Column("unit", "1", "unit of planned and given", "S8"),
     Column("planned", "1", "amount planned"),
@@ -28,10 +28,14 @@ EVENTS = [
     Column("duration", "h", "length of the infusion"),
     Column("expected_mscs", "cells", "cells of the dose that the block's share of flux brings, on average"),
     Column("arrived", "cells", "cells of the dose placed in the block", "i8"),
-    Column("kind", "1", "kind of the cells that died", "S32"),
+    Column("kind", "1", "kind of the cells that died or were brought", "S32"),
     Column("cause", "1", "what they died of", "S32"),
     Column("killer", "1", "kind that killed them", "S32"),
-    Column("cells", "cells", "how many, since the seeding", "i8"),
+    Column("cells", "cells", "how many died or were brought, since the seeding", "i8"),
+    Column(
+        "touched", "cells", "of those brought, how many ever touched a target (MSC: a lymphoid cell)", "i8"
+    ),
+    Column("kills", "cells", "kills of those brought and of their daughters", "i8"),
 ]
 
 
@@ -187,6 +191,7 @@ def events(simulation) -> dict[str, list]:
     rows: list[dict] = []
     for lesion in simulation.lesions:
         rows += _dose_rows(simulation, lesion) + _death_rows(simulation, lesion)
+        rows += _brought_rows(simulation, lesion)
     blank = {
         "type": 0,
         "day": 0.0,
@@ -203,6 +208,8 @@ def events(simulation) -> dict[str, list]:
         "cause": b"",
         "killer": b"",
         "cells": 0,
+        "touched": 0,
+        "kills": 0,
     }
     return {name: [row.get(name, value) for row in rows] for name, value in blank.items()}
 
@@ -260,3 +267,20 @@ def _death_rows(simulation, lesion: LesionRun) -> list[dict]:
                     }
                 )
     return rows
+
+
+def _brought_rows(simulation, lesion: LesionRun) -> list[dict]:
+    """What every dose brought, and what came without one: cells, of them those that touched, and kills."""
+    brought = lesion.block.state.brought
+    base = {"type": _EVENT_TYPES["brought"], "day": simulation.hours / 24.0, "lesion": lesion.index}
+    return [
+        base
+        | {
+            "kind": lesion.block.names.kinds[code].encode(),
+            "number": int(number),
+            "cells": int(brought[code, number, CAME]),
+            "touched": int(brought[code, number, TOUCHED]),
+            "kills": int(brought[code, number, KILLS]),
+        }
+        for code, number in np.argwhere(brought.any(axis=2))
+    ]

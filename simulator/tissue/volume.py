@@ -27,6 +27,7 @@ class RelativeVolume:
         self.dt = dt
         self.recent = np.zeros((max(1, round(_WINDOW / dt)), 3))  # births, deaths, cells of the last steps
         self.steps = 0
+        self.begun = False  # day 0 is past
         self.set_cells(cells)
 
     def set_cells(self, cells: dict[str, Cell]) -> None:
@@ -62,6 +63,7 @@ class RelativeVolume:
             self.live /= total
             self.debris = self.debris / total
         self.start = 1.0
+        self.begun = True
 
     @property
     def relative(self) -> float:
@@ -71,17 +73,13 @@ class RelativeVolume:
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Everything that continues to the same bits."""
         return {
-            "volume": np.array([self.live, *self.debris, self.start, float(self.steps)]),
+            "volume": np.array([self.live, *self.debris, self.start, float(self.steps), float(self.begun)]),
             "recent": self.recent,
         }
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what `to_arrays` kept."""
-        live, apoptotic, necrotic, start, steps = (float(v) for v in arrays["volume"])
-        self.live, self.debris, self.start, self.steps = (
-            live,
-            np.array([apoptotic, necrotic]),
-            start,
-            int(steps),
-        )
+        live, apoptotic, necrotic, start, steps, begun = (float(v) for v in arrays["volume"])
+        self.live, self.debris, self.start = live, np.array([apoptotic, necrotic]), start
+        self.steps, self.begun = int(steps), bool(begun)
         self.recent = arrays["recent"].copy()

@@ -19,7 +19,7 @@ import measure
 from measure import Tissue
 
 RESULTS = Path(__file__).resolve().parent / "fitted.json"
-_SIZE, _SETTLE, _DAYS = 40, 20, 20
+_SIZE, _SETTLE, _DAYS = 48, 20, 20
 _DAMPING = 0.8  # of each step, in the logarithm
 
 

@@ -9,7 +9,7 @@ from .tree import Node, Problems, describe, read_file
 
 # Folders whose files hold entries by name, and the section they belong to; the others hold partial trees.
 SECTIONS = {"cells": "cells", "fields": "fields", "drugs": "drugs", "regimens": "regimens"}
-FOLDERS = (*SECTIONS, "patients", "switches", "protocols", "experiments", "replications")
+FOLDERS = (*SECTIONS, "patients", "switches", "validation", "protocols", "experiments", "replications")
 
 
 def shipped() -> Path:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 
@@ -88,11 +88,6 @@ class Paths:
             (0.0,) * self.design.levels,
         )
 
-    @cached_property
-    def top_dose_if_safe(self) -> float:
-        """Probability that the top level is chosen where every level has a DLT rate of 12 %."""
-        return self.characteristics((0.12,) * self.design.levels, (0.12,) * self.design.levels).selected[-1]
-
 
 def enumerate_paths(design: Design) -> Paths:
     """Follow a design through every outcome of every cohort; equal totals are followed once.
@@ -164,15 +159,13 @@ def simulate(
     )
 
 
-_MOST_PATIENTS = 256  # of one simulated trial, at least
-
-
 def _one_trial(
     design: Design, p: np.ndarray, r: np.ndarray, seed: int, trial: int
 ) -> tuple[Standing, bool]:
     """How one trial ends, and whether it stops for want of an acceptable dose."""
-    tolerance, activity = trial_dice(seed, trial, _MOST_PATIENTS)
-    standing, size = design.before(), design.cohort_size
+    size = design.cohort_size
+    tolerance, activity = trial_dice(seed, trial, design.most_patients)
+    standing = design.before()
     first = 0
     while (decision := design.rule(standing)).level != NO_DOSE:
         who, i = slice(first, first + size), decision.level - 1

@@ -34,6 +34,7 @@ class Boin12(Sequential):
     rate is below `response_limit` with probability above `futile`.
     """
 
+    goal: ClassVar[str] = "OBD"
     uses_responses: ClassVar[bool] = True
     dlt_limit: Annotated[float, Key(gt=0, lt=1 / MOST_RATIO)] = 0.35
     response_limit: Target = 0.25

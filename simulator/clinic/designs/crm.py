@@ -47,13 +47,19 @@ class Crm(Sequential):
     """
 
     target: Target
-    skeleton: tuple[Risk, ...]
+    skeleton: tuple[Risk, ...] = ()  # empty: as `indifferent` gives it around the middle level
     stop: Confidence = 0.95
+
+    @property
+    def guess(self) -> tuple[float, ...]:
+        """The DLT risk of each level before any data."""
+        middle = (self.levels + 1) // 2
+        return self.skeleton or indifferent(self.target, self.levels, middle, self.target / 7)
 
     def faults(self) -> Iterator[Fault]:
         """One rising guess a level."""
         yield from super().faults()
-        if len(self.skeleton) != self.levels:
+        if self.skeleton and len(self.skeleton) != self.levels:
             yield Fault(
                 ("skeleton",),
                 f"The skeleton has {len(self.skeleton)} risks for {self.levels} dose levels.",
@@ -99,13 +105,13 @@ class Crm(Sequential):
 
     def risks(self, evidence: Evidence) -> tuple[float, ...]:
         """The estimated DLT risk of every level."""
-        power = math.exp(posterior_mean(self.skeleton, evidence.dlts, evidence.spared))
-        return tuple(s**power for s in self.skeleton)
+        power = math.exp(posterior_mean(self.guess, evidence.dlts, evidence.spared))
+        return tuple(s**power for s in self.guess)
 
     def exceeds(self, evidence: Evidence) -> float:
         """Posterior probability that the risk of the lowest level exceeds the target."""
-        limit = math.log(math.log(self.target) / math.log(self.skeleton[0]))
-        return posterior_below(self.skeleton, evidence.dlts, evidence.spared, limit)
+        limit = math.log(math.log(self.target) / math.log(self.guess[0]))
+        return posterior_below(self.guess, evidence.dlts, evidence.spared, limit)
 
     def _nearest(self, risks: tuple[float, ...]) -> int:
         return 1 + min(range(self.levels), key=lambda i: (abs(risks[i] - self.target), i))
@@ -177,10 +183,11 @@ def _log_posterior(
     return log
 
 
-def skeleton(target: float, levels: int, mtd: int, halfwidth: float) -> tuple[float, ...]:
-    """Guesses whose indifference intervals around the target have one half width (Lee & Cheung 2009).
+@cache
+def indifferent(target: float, levels: int, mtd: int, halfwidth: float) -> tuple[float, ...]:
+    """A skeleton whose indifference intervals around the target have one half width (Lee & Cheung 2009).
 
-    mtd : the level believed to be at the target before any data.  doi:10.1177/1740774509105076.
+    mtd : the level believed to be at the target before any data; halfwidth < target.  doi:10.1177/1740774509105076.
     """
     ratio = math.log(target + halfwidth) / math.log(target - halfwidth)
     return tuple(math.exp(math.log(target) * ratio ** (level - mtd)) for level in range(1, levels + 1))

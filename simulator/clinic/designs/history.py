@@ -97,6 +97,7 @@ class Choice(NamedTuple):
 class Design(Section):
     """An escalation design.  It is pure: equal histories give equal decisions."""
 
+    goal: ClassVar[str] = "MTD"  # what it looks for
     uses_responses: ClassVar[bool] = False
     levels: Levels
     source: str | None = None
@@ -104,6 +105,11 @@ class Design(Section):
     @property
     def cohort_size(self) -> int:
         """Patients of a cohort."""
+        raise NotImplementedError
+
+    @property
+    def most_patients(self) -> int:
+        """Patients of the longest possible trial."""
         raise NotImplementedError
 
     def rule(self, standing: Standing) -> Decision:
@@ -211,6 +217,11 @@ class Sequential(Design):
     def cohort_size(self) -> int:
         """Patients of a cohort."""
         return self.cohort
+
+    @property
+    def most_patients(self) -> int:
+        """Patients of the longest possible trial."""
+        return self.patients
 
     def end(self, standing: Standing) -> Decision | None:
         """The end of the escalation once all its patients were treated."""

@@ -36,6 +36,11 @@ class ThreePlusThree(Design):
         """Patients of a cohort."""
         return _SIZE
 
+    @property
+    def most_patients(self) -> int:
+        """Patients of the longest possible trial."""
+        return 2 * _SIZE * self.levels
+
     def next(self, standing: Standing) -> Decision:
         """What follows on three or six patients at a level."""
         level = standing.at

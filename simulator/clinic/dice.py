@@ -1,7 +1,7 @@
 """The dice of patients and of simulated trials: a value belongs to a name, so that a new name moves no
 other value, and nothing depends on the arm, the design or the order of asking."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import cache
 from statistics import NormalDist
 
@@ -9,23 +9,34 @@ import numpy as np
 
 from ..config.population import site
 
-# A uniform number in (0, 1) for a name and a count (an attempt, a cycle, a visit).
-Uniform = Callable[[str, int], float]
-
 _STANDARD = NormalDist()
 _site = cache(site)
 
 
-def patient_dice(seed: int, patient: int) -> Uniform:
-    """The dice of a patient: keyed by (seed, patient), counted by a hash of the name, and the count."""
-    from ..base import rng
+class Dice:
+    """The dice of a patient: keyed by (seed, patient), counted by a hash of the name, and a count (an
+    attempt, a cycle, a visit)."""
 
-    dice, stream = rng.make_dice(seed, patient, 0), rng.STREAM["population"]
+    def __init__(self, seed: int, patient: int):
+        from ..base import rng
 
-    def uniform(name: str, count: int = 0) -> float:
-        return float(rng.uniform(dice, stream, count, 0, _site(f"clinic.{name}")))
+        self._rng, self._stream = rng, rng.STREAM["population"]
+        self._key = rng.make_dice(seed, patient, 0)
 
-    return uniform
+    def __call__(self, name: str, count: int = 0) -> float:
+        """A uniform number in (0, 1)."""
+        return float(self._rng.uniform(self._key, self._stream, count, 0, _named(name)))
+
+    def several(self, names: Sequence[str], count: int = 0) -> np.ndarray:
+        """The uniform numbers of several names, at once: (names,)."""
+        sites = np.array([_named(name) for name in names])
+        first, second = np.empty(len(sites)), np.empty(len(sites))
+        self._rng.uniforms_at(self._key, self._stream, count, 0, sites, first, second)
+        return first
+
+
+def _named(name: str) -> int:
+    return _site(f"clinic.{name}")
 
 
 def trial_dice(seed: int, trial: int, patients: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """Dose escalation: the designs by name, their decision tables, and the log of a trial's decisions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..base.errors import InputError, did_you_mean
@@ -54,7 +54,7 @@ def _class(name: str) -> type[Design]:
     return DESIGNS[name]
 
 
-def decision_log(design: Design, history: Sequence[Cohort]) -> list[Mapping[str, Any]]:
+def decision_log(design: Design, history: Sequence[Cohort]) -> list[dict[str, Any]]:
     """A row a cohort: what was seen in it, what followed and why."""
     rows = []
     for number, cohort in enumerate(history, start=1):
@@ -78,7 +78,8 @@ def table_text(design: Design) -> str:
     """The decision table of a design, aligned for a page of text."""
     head, rows = design.table()
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
+    aligned = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in (head, *rows)]
+    lines = ["  ".join(row) for row in aligned]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(line.rstrip() for line in lines)
 

@@ -42,9 +42,7 @@ class Monitor(Section):
 
     def bounds(self, most: int) -> tuple[int | None, ...]:
         """For 1, 2, … `most` patients the fewest DLTs that stop; None where none can."""
-        return tuple(
-            next((y for y in range(n + 1) if self.stops(y, n)), None) for n in range(1, most + 1)
-        )
+        return tuple(next((y for y in range(n + 1) if self.stops(y, n)), None) for n in range(1, most + 1))
 
 
 class Course(NamedTuple):

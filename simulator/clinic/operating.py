@@ -159,9 +159,7 @@ def simulate(
     )
 
 
-def _one_trial(
-    design: Design, p: np.ndarray, r: np.ndarray, seed: int, trial: int
-) -> tuple[Standing, bool]:
+def _one_trial(design: Design, p: np.ndarray, r: np.ndarray, seed: int, trial: int) -> tuple[Standing, bool]:
     """How one trial ends, and whether it stops for want of an acceptable dose."""
     size = design.cohort_size
     tolerance, activity = trial_dice(seed, trial, design.most_patients)

@@ -65,7 +65,9 @@ def check(value: Any, node: Node, problems: Problems) -> None:
         for fault in value.faults():
             at = node.get(*fault.path) or node
             problems.add(fault.what, fault.help, at.key)
-        children: list[tuple[str | int, Any]] = [(key, getattr(value, key)) for key in type(value).model_fields]
+        children: list[tuple[str | int, Any]] = [
+            (key, getattr(value, key)) for key in type(value).model_fields
+        ]
     elif isinstance(value, dict):
         children = list(value.items())
     elif isinstance(value, tuple):

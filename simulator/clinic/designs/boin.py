@@ -122,4 +122,3 @@ def nearest_choice(design: Boin, evidence: Evidence) -> Choice:
         f"of the levels {', '.join(map(str, tried))}."
     )
     return Choice(level, reason, tuple(risk.get(i) for i in range(1, design.levels + 1)))
-

@@ -141,7 +141,9 @@ class Boin12(Sequential):
         utility = {i: self._utility(evidence, i) for i in possible}
         level = max(possible, key=lambda i: (utility[i], -i))
         told = ", ".join(f"level {i} {utility[i]:.1f}" for i in possible)
-        return Choice(level, f"Level {level} has the highest mean utility up to the MTD, {mtd}: {told}.", risks)
+        return Choice(
+            level, f"Level {level} has the highest mean utility up to the MTD, {mtd}: {told}.", risks
+        )
 
     def _utility(self, evidence: Evidence, level: int) -> float:
         i = level - 1
@@ -160,10 +162,7 @@ class Boin12(Sequential):
         """Rank of (patients, DLTs, responses) by desirability up to `most` patients; ties share the mean
         rank, None is inadmissible."""
         counts = [
-            (n, y, r)
-            for n in range(0, most + 1, self.cohort)
-            for y in range(n + 1)
-            for r in range(n + 1)
+            (n, y, r) for n in range(0, most + 1, self.cohort) for y in range(n + 1) for r in range(n + 1)
         ]
         score = {
             key: round(self.desirability(*key), 12)
@@ -173,6 +172,4 @@ class Boin12(Sequential):
         ordered = sorted(score.values())
         first = {value: i for i, value in reversed(list(enumerate(ordered, start=1)))}
         last = {value: i for i, value in enumerate(ordered, start=1)}
-        return {
-            key: 0.5 * (first[score[key]] + last[score[key]]) if key in score else None for key in counts
-        }
+        return {key: 0.5 * (first[score[key]] + last[score[key]]) if key in score else None for key in counts}

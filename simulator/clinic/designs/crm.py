@@ -129,7 +129,12 @@ class Crm(Sequential):
                 third = self.decide((*one, Cohort(second.level, self.cohort, dlts)))
                 where = f"level {third.level}" if third.level else third.action
                 rows.append([str(first), f"level {second.level}", str(dlts), where])
-        head = [f"DLTs of {self.cohort} at level 1", "second cohort", f"DLTs of {self.cohort}", "third cohort"]
+        head = [
+            f"DLTs of {self.cohort} at level 1",
+            "second cohort",
+            f"DLTs of {self.cohort}",
+            "third cohort",
+        ]
         return head, rows
 
 
@@ -148,7 +153,9 @@ def posterior_mean(skeleton: tuple[float, ...], dlts: tuple[int, ...], spared: S
 
 
 @lru_cache(maxsize=65536)
-def posterior_below(skeleton: tuple[float, ...], dlts: tuple[int, ...], spared: Spared, limit: float) -> float:
+def posterior_below(
+    skeleton: tuple[float, ...], dlts: tuple[int, ...], spared: Spared, limit: float
+) -> float:
     """Pr(a < limit | data), by quadrature on either side of the limit."""
     points, weights = _gauss()
     halves = 0.5 * (limit - _NODES[0]), 0.5 * (_NODES[-1] - limit)
@@ -187,7 +194,8 @@ def _log_posterior(
 def indifferent(target: float, levels: int, mtd: int, halfwidth: float) -> tuple[float, ...]:
     """A skeleton whose indifference intervals around the target have one half width (Lee & Cheung 2009).
 
-    mtd : the level believed to be at the target before any data; halfwidth < target.  doi:10.1177/1740774509105076.
+    mtd : the level believed to be at the target before any data; halfwidth < target.
+    doi:10.1177/1740774509105076.
     """
     ratio = math.log(target + halfwidth) / math.log(target - halfwidth)
     return tuple(math.exp(math.log(target) * ratio ** (level - mtd)) for level in range(1, levels + 1))

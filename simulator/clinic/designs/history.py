@@ -87,7 +87,7 @@ class Decision(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The level chosen at the end (0: none), why, and the estimated DLT risk of each level (None: untried)."""
+    """The level chosen at the end (0: none), why, and each level's estimated DLT risk (None: untried)."""
 
     level: int
     reason: str

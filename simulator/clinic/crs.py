@@ -140,9 +140,12 @@ def normal_quadrature() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _inverse_average(chance: float, sd: float) -> float:
-    from scipy import optimize
-
-    return float(optimize.brentq(lambda score: average(score, sd) - chance, -80.0, 80.0, xtol=1e-12))
+    """The score whose average is `chance`: bisected here, since scipy's root finders cost a second to load."""
+    low, high = -80.0, 80.0
+    while high - low > 1e-12:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if average(middle, sd) < chance else (low, middle)
+    return 0.5 * (low + high)
 
 
 def _logistic(x: float) -> float:

@@ -1,7 +1,7 @@
 """BOIN12, for the optimal biological dose: weighs response against DLT (Lin et al. 2020,
 JCO Precis Oncol 4:1393, doi:10.1200/PO.20.00257)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field as Key
@@ -76,21 +76,23 @@ class Boin12(Sequential):
         """Whether a level's response rate is below the limit, beyond reasonable doubt."""
         return 1.0 - isotonic.exceeds(responses, patients, self.response_limit) > self.futile
 
-    def admissible(self, standing: Standing | Evidence) -> list[int]:
-        """Levels that are neither too toxic, nor above one that is, nor futile."""
+    def admissible(self, seen: Standing | Evidence, worth: Sequence[float]) -> list[int]:
+        """Levels that are neither too toxic, nor above one that is, nor futile.
+
+        worth : patients of each level whose DLTs are known.
+        """
         found: list[int] = []
-        for level in range(1, self.levels + 1):
-            n = standing.treated[level - 1]
-            if self.too_toxic(standing.dlts[level - 1], n):
+        for level, (n, known) in enumerate(zip(seen.treated, worth, strict=True), start=1):
+            if self.too_toxic(seen.dlts[level - 1], known):
                 break
-            if not self.too_futile(standing.responses[level - 1], n):
+            if not self.too_futile(seen.responses[level - 1], n):
                 found.append(level)
         return found
 
     def next(self, standing: Standing) -> Decision:
         """The most desirable of the levels that the DLT rate at the current one leaves open."""
         level = standing.at
-        open_levels = self.admissible(standing)
+        open_levels = self.admissible(standing, standing.treated)
         if not open_levels:
             return Decision(STOP, NO_DOSE, "No level is both safe and active enough.")
         if (end := self.end(standing)) is not None:
@@ -135,7 +137,7 @@ class Boin12(Sequential):
         risk = dict(zip(tried, found, strict=True))
         risks = tuple(risk.get(i) for i in range(1, self.levels + 1))
         mtd = tried[isotonic.nearest(found, self.dlt_limit)]
-        possible = [level for level in self.admissible(evidence) if level in risk and level <= mtd]
+        possible = [level for level in self.admissible(evidence, worth) if level in risk and level <= mtd]
         if not possible:
             return Choice(NO_DOSE, "No level tried is both safe and active enough.", risks)
         utility = {i: self._utility(evidence, i) for i in possible}

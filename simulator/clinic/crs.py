@@ -60,9 +60,7 @@ class Link(Section):
         (first, second) = self._twice()
         rises = (first.chance - second.chance) * (self._peak(first) - self._peak(second))
         if rises <= 0.0:
-            yield Fault(
-                ("points",), "The chance of CRS does not rise with the peak.", "Exchange the chances."
-            )
+            yield Fault(("points",), "The chance of CRS falls as the peak rises.", "Exchange the chances.")
 
     def _twice(self) -> tuple[Point, Point]:
         """The two points of the grade that has two."""
@@ -140,7 +138,7 @@ def normal_quadrature() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _inverse_average(chance: float, sd: float) -> float:
-    """The score whose average is `chance`: bisected here, since scipy's root finders cost a second to load."""
+    """The score whose average is `chance`; bisected, since root finders of scipy cost a second to load."""
     low, high = -80.0, 80.0
     while high - low > 1e-12:
         middle = 0.5 * (low + high)

@@ -11,13 +11,13 @@ from hypothesis import given, strategies as st
 from simulator.base.errors import InputError
 from simulator.clinic import protocol
 from simulator.clinic.dice import Dice
-from simulator.clinic.eligibility import Criterion, rules, screen
+from simulator.clinic.eligibility import Criterion, Kind, rules, screen
 from simulator.clinic.margins import Correlations, Variable, category
 from simulator.clinic.population import Lesion, Population, phenotype
 
 PROTOCOL = protocol.load(Path(__file__).parents[1] / "configs/protocols/nct06446050.yaml")
 POPULATION, RULES = PROTOCOL.population, PROTOCOL.rules
-CANDIDATES = 1500
+CANDIDATES = 900
 
 # A candidate who meets every criterion exactly at its bound, in the units of the protocol's population.
 AT_THE_BOUND = {
@@ -56,7 +56,8 @@ def test_just_beyond_a_bound_fails_that_criterion_alone(value):
 
 @pytest.mark.parametrize("value", AT_THE_BOUND)
 def test_a_missing_value_fails_with_its_own_reason(value):
-    for candidate in ({**AT_THE_BOUND, value: None}, {k: v for k, v in AT_THE_BOUND.items() if k != value}):
+    others = {k: v for k, v in AT_THE_BOUND.items() if k != value}
+    for candidate in (others, {**others, value: None}, {**others, value: math.nan}):
         (failure,) = screen(candidate, RULES)
         assert failure.value is None and failure.reason.endswith("not known")
 
@@ -76,9 +77,9 @@ def test_reasons_say_the_value_and_the_bound():
 
 @given(st.floats(0.1, 5000.0), st.floats(0.1, 5000.0))
 def test_a_bound_in_another_unit_is_the_same_bound(value, bound):
-    units = {"neutrophils": "cells/uL"}
-    one = rules({"x": Criterion(value="neutrophils", at_least=f"{bound!r} cells/uL")}, units)
-    other = rules({"x": Criterion(value="neutrophils", at_least=f"{bound * 1e6!r} cells/L")}, units)
+    kinds = {"neutrophils": Kind("cells/uL")}
+    one = rules({"x": Criterion(value="neutrophils", at_least=f"{bound!r} cells/uL")}, kinds)
+    other = rules({"x": Criterion(value="neutrophils", at_least=f"{bound * 1e6!r} cells/L")}, kinds)
     assert bool(screen({"neutrophils": value}, one)) == (value < bound)
     assert other[0].bounds[0][1] == pytest.approx(one[0].bounds[0][1])
 
@@ -92,12 +93,18 @@ def test_a_bound_in_another_unit_is_the_same_bound(value, bound):
         ({"value": "lymphocytes"}, "tests nothing"),
         ({"value": "lymphocytes", "at_least": "1 cells/uL", "equals": True}, "Write two criteria"),
         ({"value": "lymphocytes", "at_least": "2 cells/uL", "at_most": "1 cells/uL"}, "can never be met"),
-        ({"value": "stage", "at_least": 1}, "is no number"),
+        ({"value": "stage", "at_least": 1}, "Use one_of"),
+        ({"value": "stage", "equals": True}, "Use one_of"),
+        ({"value": "stage", "one_of": ("earli",)}, "Did you mean 'early'"),
+        ({"value": "lymphocytes", "equals": True}, "Use at_least or at_most"),
     ],
 )
 def test_criteria_that_say_nothing_are_refused(criterion, says):
     with pytest.raises(InputError, match=says):
-        rules({"x": Criterion(**criterion)}, {"lymphocytes": "cells/uL", "stage": None})
+        rules(
+            {"x": Criterion(**criterion)},
+            {"lymphocytes": Kind("cells/uL"), "stage": Kind(options=("early",))},
+        )
 
 
 # --- margins -----------------------------------------------------------------------------------------------
@@ -203,7 +210,7 @@ def test_correlations_are_those_of_the_file(candidates):
     """Of normal scores: Spearman's ρ_s = (6/π) asin(ρ/2) for continuous margins."""
     for a, b, rho in (("alt", "ast", 0.75), ("neutrophils", "platelets", 0.35), ("inr", "pt", 0.90)):
         expected = 6 / math.pi * math.asin(rho / 2)
-        assert spearman(column(candidates, a), column(candidates, b)) == pytest.approx(expected, abs=0.08)
+        assert spearman(column(candidates, a), column(candidates, b)) == pytest.approx(expected, abs=0.1)
     ecog = column(candidates, "ecog")
     signs = {"hemoglobin": -1, "lymphocytes": -1, "neutrophils": 1}
     for name, sign in signs.items():
@@ -313,15 +320,12 @@ def test_patients_share_lots_and_lots_share_donors():
 
 def test_an_experiment_is_told_of_its_patient():
     person = POPULATION.candidate(1, 1, 1)
-    told = POPULATION.settings(person)
+    told = POPULATION.settings(person, "msc")
     assert told["body.weight"] == f"{person.values['weight']!r} kg"
     assert float(told["body.tumor_volume"].removesuffix(" mL")) == pytest.approx(person.tumor_volume)
-    assert set(told) == {
-        "body.weight",
-        "body.tumor_volume",
-        "tissue.stroma",
-        "cells.cd8.traits.reactive.share",
-    }
+    assert float(told["drugs.msc.viability"]) == person.lot.viability
+    assert float(told["drugs.msc.tumor_fraction"]) == person.values["homing"]
+    assert {"tissue.stroma", "cells.cd8.traits.reactive.share"} < set(told)
 
 
 def test_dice_differ_between_names_counts_and_patients():
@@ -340,7 +344,7 @@ def test_dice_differ_between_names_counts_and_patients():
 
 
 def test_a_population_nobody_of_which_is_eligible_is_refused():
-    impossible = rules({"old": Criterion(value="age", at_least="200 y")}, POPULATION.values)
+    impossible = rules({"old": Criterion(value="age", at_least="200 y")}, POPULATION.kinds)
     with pytest.raises(InputError, match="None of 500 candidates for patient 1 is eligible; they fail old"):
         POPULATION.enroll(impossible, 3, seed=1)
 

@@ -49,7 +49,7 @@ def test_sampled_patients_have_the_exact_dlt_rates():
     """Both at the end of the window and when the escalation decides, where few events are in."""
     toxicity = with_misattribution(1.0)
     planned = cycles(3e6, toxicity=toxicity)
-    n = 2500
+    n = 1500
     late = early = 0
     for patient in range(n):
         events = adverse_events(toxicity, planned, Dice(11, patient))
@@ -63,7 +63,7 @@ def test_sampled_patients_have_the_exact_dlt_rates():
 def test_background_events_have_their_stated_chance():
     background = TOXICITY.background
     assert background.within(background.over) == pytest.approx(0.30)
-    n, hits, grades = 4000, 0, []
+    n, hits, grades = 2000, 0, []
     for patient in range(n):
         events = adverse_events(TOXICITY, cycles(0.0, 0), Dice(5, patient))
         mine = [e for e in events if e.cause == "background" and e.onset <= background.over]
@@ -71,11 +71,11 @@ def test_background_events_have_their_stated_chance():
         grades += [e.grade for e in mine]
         assert len({e.related for e in mine}) <= 1  # judged once a patient
     assert abs(hits / n - 0.30) < 4 * math.sqrt(0.21 / n)
-    assert [np.mean(np.array(grades) == g) for g in (3, 4, 5)] == pytest.approx((0.80, 0.16, 0.04), abs=0.05)
+    assert [np.mean(np.array(grades) == g) for g in (3, 4, 5)] == pytest.approx((0.80, 0.16, 0.04), abs=0.07)
 
 
 def test_fever_has_its_relative_risk():
-    n = 1500
+    n = 700
     counts = [
         sum(
             e.cause == "fever"
@@ -85,8 +85,8 @@ def test_fever_has_its_relative_risk():
         for dose, doses in ((0.0, 0), (1e6, 9))
     ]
     cycles_of_all = n * len(cycles(1e6))
-    assert counts[0] / cycles_of_all == pytest.approx(0.04, abs=0.006)
-    assert counts[1] / counts[0] == pytest.approx(2.5, abs=0.3)
+    assert counts[0] / cycles_of_all == pytest.approx(0.04, abs=0.01)
+    assert counts[1] / counts[0] == pytest.approx(2.5, abs=0.45)
 
 
 def test_the_lung_is_hit_through_the_cells_that_it_traps():
@@ -184,7 +184,7 @@ def test_without_cytokines_there_is_no_crs_and_the_worst_cytokine_names_it():
 
 def test_crs_is_part_of_the_exact_dlt_rate():
     planned = cycles(1e6, ifng=30.0)
-    n, hits = 2500, 0
+    n, hits = 1000, 0
     for patient in range(n):
         events = adverse_events(TOXICITY, planned, Dice(8, patient))
         hits += assess(events, 0.0, 999.0, RULE).dlt is not None

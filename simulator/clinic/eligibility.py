@@ -62,6 +62,18 @@ class Failure(NamedTuple):
     reason: str
 
 
+class Kind(NamedTuple):
+    """What a value is: a number in a unit, one of some texts, or (neither) true or false."""
+
+    unit: str | None = None
+    options: tuple[str, ...] = ()
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The kinds of test that suit such a value."""
+        return ("at_least", "at_most") if self.unit else ("one_of",) if self.options else ("equals",)
+
+
 class Rule(NamedTuple):
     """A criterion with its bounds in the unit of the value; `unit` is None where the value is no number."""
 
@@ -71,70 +83,70 @@ class Rule(NamedTuple):
     bounds: tuple[tuple[str, Any], ...]
 
 
-def rules(criteria: Mapping[str, Criterion], values: Mapping[str, str | None]) -> tuple[Rule, ...]:
+def rules(criteria: Mapping[str, Criterion], kinds: Mapping[str, Kind]) -> tuple[Rule, ...]:
     """Criteria ready to judge by.
 
-    values : the unit of every value that a candidate has, None for true/false and texts.
-    Raises InputError where a criterion is about a value nobody has, or a bound has the wrong unit.
+    kinds : what every value of a candidate is.  Raises InputError where a criterion is about a value that
+    nobody has, or tests it for what it cannot be.
     """
     problems = Problems()
-    found = [_rule(name, criterion, values, None, problems) for name, criterion in criteria.items()]
+    found = [_rule(name, criterion, kinds, None, problems) for name, criterion in criteria.items()]
     problems.done()
     return tuple(rule for rule in found if rule is not None)
 
 
 def read_rules(
-    node: Node, values: Mapping[str, str | None], problems: Problems
+    node: Node, kinds: Mapping[str, Kind], problems: Problems
 ) -> tuple[dict[str, Criterion], tuple[Rule, ...]]:
     """The criteria under `eligibility:`, each problem at its place."""
-    criteria: dict[str, Criterion] = {}
-    found = []
-    for name, child in node.items():
-        if name == "source":
-            continue
-        criterion = read(Criterion, child, f"criterion '{name}'", problems)
-        if criterion is not None:
-            criteria[name] = criterion
-            found.append(_rule(name, criterion, values, child, problems))
+    read_ = {
+        name: read(Criterion, child, f"criterion '{name}'", problems)
+        for name, child in node.items()
+        if name != "source"
+    }
+    criteria = {name: criterion for name, criterion in read_.items() if criterion is not None}
+    found = [_rule(name, one, kinds, node.get(name), problems) for name, one in criteria.items()]
     return criteria, tuple(rule for rule in found if rule is not None)
 
 
 def _rule(
-    name: str,
-    criterion: Criterion,
-    values: Mapping[str, str | None],
-    node: Node | None,
-    problems: Problems,
+    name: str, criterion: Criterion, kinds: Mapping[str, Kind], node: Node | None, problems: Problems
 ) -> Rule | None:
-    def where(key: str):
-        at = node.get(key) if node is not None else None
-        return at.where if at is not None else None
-
-    if criterion.value not in values:
-        what = f"Criterion '{name}' is about '{criterion.value}', which no patient has."
-        problems.add(what, did_you_mean(criterion.value, values), where("value"))
+    """A criterion ready to judge by, or None with what is wrong among the problems."""
+    mistakes = list(_mistakes(criterion, kinds))
+    for mistake in mistakes:
+        at = node.get(*mistake.path) if node is not None else None
+        problems.add(f"Criterion '{name}' {mistake.what}", mistake.help, at.where if at is not None else None)
+    if mistakes:
         return None
-    unit = values[criterion.value]
-    bounds = []
-    for kind in criterion.tests():
-        bound = getattr(criterion, kind)
-        if kind in ("at_least", "at_most"):
-            if unit is None:
-                problems.add(
-                    f"Criterion '{name}': '{criterion.value}' is no number.",
-                    "Use equals or one_of.",
-                    where(kind),
-                )
-                return None
-            try:
-                bound = units.value(bound, unit)
-            except InputError as error:
-                problems.take(error, where(kind), f"Criterion '{name}'")
-                return None
-        bounds.append((kind, bound))
-    if len(bounds) == 2 and bounds[0][1] > bounds[1][1]:
-        problems.add(f"Criterion '{name}' can never be met.", "Exchange the bounds.", where("at_least"))
+    unit = kinds[criterion.value].unit
+    bounds = [(test, getattr(criterion, test)) for test in criterion.tests()]
+    if unit is not None:
+        bounds = [(test, units.value(bound, unit)) for test, bound in bounds]
     return Rule(name, criterion.value, unit, tuple(bounds))
+
+
+def _mistakes(criterion: Criterion, kinds: Mapping[str, Kind]) -> Iterator[Fault]:
+    """What does not suit the value that a criterion is about."""
+    if criterion.value not in kinds:
+        what = f"is about '{criterion.value}', which no patient has."
+        yield Fault(("value",), what, did_you_mean(criterion.value, kinds))
+        return
+    kind, read_ = kinds[criterion.value], []
+    for test in criterion.tests():
+        if test not in kind.tests:
+            yield Fault((test,), f"tests '{criterion.value}' by {test}.", f"Use {' or '.join(kind.tests)}.")
+        elif kind.unit is not None:
+            try:
+                read_.append(units.value(getattr(criterion, test), kind.unit))
+            except InputError as error:
+                yield Fault((test,), f"has a wrong bound: {error.problems[0].what}", error.problems[0].help)
+    for option in criterion.one_of if kind.options else ():
+        if option not in kind.options:
+            what = f"allows '{option}', which '{criterion.value}' never is."
+            yield Fault(("one_of",), what, did_you_mean(option, kind.options))
+    if len(read_) == 2 and read_[0] > read_[1]:
+        yield Fault(("at_least",), "can never be met.", "Exchange the bounds.")
 
 
 def screen(values: Mapping[str, Value], rules: Sequence[Rule]) -> tuple[Failure, ...]:
@@ -142,7 +154,7 @@ def screen(values: Mapping[str, Value], rules: Sequence[Rule]) -> tuple[Failure,
     failures = []
     for rule in rules:
         value = values.get(rule.value)
-        if value is None:
+        if value is None or value != value:  # not a number is not known either
             failures.append(Failure(rule.name, None, f"{_plain(rule.value)}: not known"))
             continue
         for kind, bound in rule.bounds:
@@ -163,7 +175,6 @@ def _reason(rule: Rule, kind: str, value: Value, bound: Any) -> str:
 
 
 def _shown(value: float, unit: str) -> str:
-    """A number with its unit; to more digits than `units.format` gives only where they matter."""
     return units.format(value, "" if unit == "1" else unit)
 
 

@@ -87,6 +87,8 @@ def table_text(design: Design) -> str:
 def top_level_words(paths: Paths) -> str:
     """What a design can learn where DLTs are as rare as with MSCs; to stand before any choice of a dose."""
     design = paths.design
+    if design.uses_responses:
+        return "Where DLTs are as rare as with MSCs, this design chooses among levels by their responses."
     rare = (RARE,) * design.levels
     chance = paths.characteristics(rare, rare).selected[-1]
     return (

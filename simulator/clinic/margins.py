@@ -15,7 +15,7 @@ from ..base import units
 from ..base.errors import InputError, did_you_mean
 from ..config.schema import Name, Share
 from .dice import Dice, normal
-from .eligibility import Value
+from .eligibility import Kind, Value
 from .settings import Fault, Section
 
 _STANDARD = NormalDist()
@@ -34,9 +34,9 @@ class Variable(Section):
     """The distribution of one value over patients, in one of four forms.
 
     log-normal: `median`, `log_sd`; normal: `mean`, `sd`; true or false: `share` of true; categories:
-    `shares` of each, numbers where all their names are.  A number outside [low, high] is drawn anew (the
-    distribution is truncated).  `where` gives other centers to patients for whom a share is true; `sets`
-    names the value of an experiment that this one becomes.
+    `shares` of each, numbers where all their names are.  The distribution of a number is truncated to
+    [low, high].  `where` gives other centers where a share is true of the patient; `sets` names the value
+    of an experiment that this one becomes, with {product} for the product given.
     """
 
     unit: str = "1"
@@ -65,11 +65,13 @@ class Variable(Section):
         return given[0] if len(given) == 1 else ""
 
     @cached_property
-    def is_number(self) -> bool:
-        """Whether the value is a number, in `unit`."""
-        return (
-            self.form in ("log-normal", "normal") or all(map(_is_number, self.shares)) and bool(self.shares)
-        )
+    def kind(self) -> Kind:
+        """A number in `unit`, one of the texts of `shares`, or true or false."""
+        if self.form == "share":
+            return Kind()
+        if self.form == "shares" and not all(map(_is_number, self.shares)):
+            return Kind(options=tuple(self.shares))
+        return Kind(self.unit)
 
     def faults(self) -> Iterator[Fault]:
         """One form, complete, in one unit."""
@@ -122,7 +124,7 @@ class Variable(Section):
             return uniform < (shares[0] if shares else self.share or 0.0)
         if self.form == "shares":
             name = category(self.shares, uniform)
-            return float(name) if self.is_number else name
+            return float(name) if self.kind.unit else name
         other = [center for name, center in self.centers.items() if given[name]]
         key = "median" if self.form == "log-normal" else "mean"
         return self._number(uniform, other[0] if other else self.numbers[key])

@@ -17,7 +17,7 @@ from pydantic import Field as Key
 from ..base.errors import InputError, did_you_mean
 from ..config.schema import Share
 from .dice import Dice, normal
-from .eligibility import Failure, Rule, Value, screen
+from .eligibility import Failure, Kind, Rule, Value, screen
 from .margins import Correlations, Variable, category, draw
 from .settings import Fault, Section
 
@@ -172,12 +172,10 @@ class Population:
         self.factor = correlations.factor(list(variables))
 
     @cached_property
-    def values(self) -> dict[str, str | None]:
-        """Unit of every value that a candidate has; None for true/false and texts."""
-        found: dict[str, str | None] = {
-            name: variable.unit if variable.is_number else None for name, variable in self.variables.items()
-        }
-        return {**found, "measurable_lesions": "1"}
+    def kinds(self) -> dict[str, Kind]:
+        """What every value of a candidate is."""
+        found = {name: variable.kind for name, variable in self.variables.items()}
+        return {**found, "measurable_lesions": Kind("1")}
 
     def candidate(self, seed: int, slot: int, attempt: int) -> Patient:
         """The `attempt`-th candidate for a slot of the trial, both counted from 1."""
@@ -215,14 +213,16 @@ class Population:
                 raise _nobody(slot, log)
         return Enrollment(tuple(found), tuple(log))
 
-    def settings(self, patient: Patient) -> dict[str, str]:
-        """What an experiment is told of a patient: the value of each path that a variable `sets`."""
+    def settings(self, patient: Patient, product: str) -> dict[str, str]:
+        """What an experiment is told of a patient who is given a product: a value for each path that a
+        variable `sets`, the volume of the tumor and the viability of the lot."""
         told = {
-            variable.sets: _written(patient.values[name], variable.unit)
+            variable.sets.replace("{product}", product): _written(patient.values[name], variable.unit)
             for name, variable in self.variables.items()
             if variable.sets
         }
-        return {**told, "body.tumor_volume": _written(patient.tumor_volume, "mL")}
+        volume, viability = _written(patient.tumor_volume, "mL"), _written(patient.lot.viability, "1")
+        return {**told, "body.tumor_volume": volume, f"drugs.{product}.viability": viability}
 
 
 def phenotype(nest: float, stroma: float) -> str:

@@ -120,7 +120,7 @@ def _protocol(node: Node, problems: Problems) -> Protocol:
     levels = len(treatment.doses) if isinstance(treatment, Treatment) else 1
     design = read_design(_child(node, "escalation"), levels, problems)
     population = _population(node, parts, problems)
-    known = population.values if population is not None else {}
+    known = population.kinds if population is not None else {}
     criteria, rules = read_rules(_child(node, "eligibility"), known, problems) if known else ({}, ())
     if isinstance(treatment, Treatment) and design is not None:
         _together(node, treatment, parts["dlt"], design, problems)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch
@@ -63,8 +64,8 @@ def decisions(log: pd.DataFrame, levels: Sequence[str], chosen: int = 0, goal: s
     return Plot("dose_decisions", "Dose decisions", caption, figure)
 
 
-def _decision_legend(responses: bool, chosen: bool) -> list:
-    marks = [
+def _decision_legend(responses: bool, chosen: bool) -> list[Artist]:
+    marks: list[Artist] = [
         _mark("no DLT", style.PAPER, style.INK),
         _mark("DLT", _DLT, _DLT),
     ]

@@ -28,7 +28,7 @@ from simulator.clinic.dosing import (
 
 HOLD = Hold(anc_below="1000 cells/uL", recheck="7 d", at_most="14 d")
 SETTINGS = {
-    "window": "3 d", "missed": 0.0, "apart": "21 d", "hold": HOLD, "reduce_after": "7 d", "reduce_to": 0.75,
+    "window": "3 d", "missed": 0.0, "hold": HOLD, "reduce_after": "7 d", "reduce_to": 0.75,
 }  # fmt: skip
 PUNCTUAL = Rules(**{**SETTINGS, "window": "0 d"})
 PLAN = tuple(Dose(k + 1, "msc", 24.0 * 21 * k, 2e6, "cells/kg", 0.5) for k in range(6))
@@ -67,7 +67,7 @@ def test_a_dose_waits_for_neutrophils_and_a_long_wait_reduces_it():
     assert (first.status, first.day, first.given) == (DELAYED, 7.0, 2e6)
     assert "held 7 d" in first.reason
     assert (second.status, second.planned_day, second.day) == (DELAYED, 21.0, 35.0)
-    assert second.reason.startswith("21 d after the dose before; held 7 d")
+    assert second.reason.startswith("moved on by the dose before; held 7 d")
     assert (third.planned_day, third.day) == (42.0, 56.0)
 
 
@@ -138,6 +138,17 @@ def test_arms_of_one_patient_share_their_visits():
         assert [g.day for g in one] == pytest.approx([g.day for g in other], nan_ok=True)
 
 
+def test_drugs_given_on_one_day_share_the_visit_and_keep_their_own_distance():
+    other = tuple(Dose(k + 7, "antibody", 24.0 * 42 * k, 400.0, "mg", 0.5) for k in range(3))
+    rules = Rules(**{**SETTINGS, "missed": 0.2})
+    for patient in range(20):
+        given_ = given_doses(rules, patient=patient, plan=(*PLAN, *other))
+        for one in given_[6:]:
+            (same,) = [g for g in given_[:6] if g.planned_day == one.planned_day]
+            assert (one.status == MISSED) == (same.status == MISSED)
+            assert one.day == pytest.approx(same.day, nan_ok=True) or "moved on" in same.reason + one.reason
+
+
 def test_a_heavy_patient_is_dosed_at_the_cap():
     capped = Rules(**{**SETTINGS, "window": "0 d", "weight_cap": "100 kg"})
     heavy = given_doses(capped, findings(weight=125.0))[0]
@@ -177,7 +188,7 @@ def test_the_exposure_listing_has_a_row_a_planned_dose():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Rules(**{**SETTINGS, "window": "11 d"}), "change places"),
+        (lambda: given_doses(Rules(**{**SETTINGS, "window": "11 d"})), "change places"),
         (lambda: Rules(**{**SETTINGS, "window": 3}), "has no unit"),
         (lambda: Rules(**{**SETTINGS, "missed": 1.2}), "missed"),
         (lambda: Rules(**{**SETTINGS, "reduce_to": 0.0}), "reduce_to"),

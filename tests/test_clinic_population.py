@@ -353,6 +353,13 @@ def test_a_population_lacking_what_lesions_are_drawn_from_is_refused():
     variables = {name: v for name, v in POPULATION.variables.items() if name != "lesion_count"}
     with pytest.raises(InputError, match="no variable 'lesion_count'"):
         population_of(variables)
+    for name, variable, says in (
+        ("lesion_size", Variable(unit="cm", median="2.4 cm", log_sd=0.4), "`unit: mm`"),
+        ("doubling_time", Variable(share=0.5), "`unit: d`"),
+        ("liver_metastases", Variable(median=1, log_sd=0.4), "true or false"),
+    ):
+        with pytest.raises(InputError, match=says):
+            population_of({**POPULATION.variables, name: variable})
     conditional = {**POPULATION.variables, "x": Variable(share=0.1, where={"age": {"share": 0.2}})}
     with pytest.raises(InputError, match="'age' is true, which is no share"):
         population_of(conditional)

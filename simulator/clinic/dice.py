@@ -29,7 +29,7 @@ class Dice:
 
     def several(self, names: Sequence[str], count: int = 0) -> np.ndarray:
         """The uniform numbers of several names, at once: (names,)."""
-        sites = np.array([_named(name) for name in names])
+        sites = np.array([_named(name) for name in names], np.int64)
         first, second = np.empty(len(sites)), np.empty(len(sites))
         self._rng.uniforms_at(self._key, self._stream, count, 0, sites, first, second)
         return first

@@ -77,10 +77,10 @@ def risk(settings: Toxicity, cycles: Sequence[Cycle], rule: DltRule, within: flo
     window = rule.window if within is None else min(within, rule.window)
     start = min((cycle.start for cycle in cycles if cycle.dose > 0.0), default=0.0)
     spared = 1.0
-    for cycle in cycles:
+    for cycle in (cycle for cycle in cycles if cycle.dose > 0.0):
         left = window - (cycle.start - start)
         for cause in settings.causes.values():
-            peak = cycle.dose if cause.driver == DOSE else cycle.peaks.get(cause.driver, 0.0)
+            peak = cycle.dose if cause.driver == DOSE else cycle.peaks[cause.driver]
             spared *= 1.0 - cause.chance(peak, rule.grade) * cause.onset.within(left)
     spared *= _without_crs(settings, cycles, rule.grade, window + start)
     background = settings.background

@@ -40,13 +40,12 @@ class Rules(Section):
     """The rules of dosing.
 
     window : a visit may be this much early or late; missed : probability that a visit does not take place;
-    apart : the least time between two doses; reduce_to : share of the dose that is given after a hold of
+    reduce_to : share of the dose that is given after a hold of
     more than `reduce_after`; weight_cap : a heavier patient is dosed as one of this weight.
     """
 
     window: Annotated[float, quantity("d", at_least=0)]
     missed: Share
-    apart: Days
     hold: Hold
     reduce_after: Days
     reduce_to: Annotated[float, Key(gt=0, le=1)]
@@ -55,18 +54,12 @@ class Rules(Section):
     source: str | None = None
 
     def faults(self) -> Iterator[Fault]:
-        """Known reasons to stop; a window that keeps visits in order."""
+        """Known reasons to stop."""
         for i, stop in enumerate(self.stops):
             if stop not in STOPS:
                 yield Fault(("stops", i), f"'{stop}' stops no treatment.", f"Allowed: {', '.join(STOPS)}.")
         if "death" not in self.stops:
             yield Fault(("stops",), "Death does not stop treatment here.", "Add 'death'.")
-        if 2.0 * self.window >= self.apart:
-            yield Fault(
-                ("window",),
-                f"A window of ±{self.window:g} d lets visits {self.apart:g} d apart change places.",
-                "Give less than half of `apart`.",
-            )
 
 
 class Override(NamedTuple):
@@ -117,17 +110,21 @@ def realize(
 ) -> tuple[Given, ...]:
     """What becomes of every planned dose, in the order of the plan.
 
-    plan : as a regimen gives it; dice : the patient's, so that visits are missed and shifted alike in
-    every arm; overrides : by number of the dose.  A dose moved or put off moves no later visit, unless it
-    would come less than `apart` minus the window after it.  Raises InputError where an override names
-    no dose or what no dose can be.
+    plan : as a regimen gives it; dice : the patient's, by the day of a visit, so that visits are missed and
+    shifted alike in every arm; overrides : by number of the dose.  A dose moved or put off moves the next
+    of its drug only where the time between them would fall short of the plan by more than the window.
+    Raises InputError where an override names no dose or what no dose can be, or visits could change places.
     """
-    _check(plan, overrides or {})
+    _check(plan, rules, overrides or {})
     done: list[Given] = []
-    last: dict[str, float] = {}  # day of the last dose of each drug
+    planned: dict[str, float] = {}  # day of the last planned dose of each drug, and of the last given
+    last: dict[str, float] = {}
     for dose in plan:
-        override = (overrides or {}).get(dose.number)
-        one = _one(dose, rules, findings, dice, override, last.get(dose.drug, -math.inf))
+        day = dose.time / 24.0
+        gap = day - planned.get(dose.drug, day)
+        earliest = last.get(dose.drug, -math.inf) + gap - rules.window
+        one = _one(dose, rules, findings, dice, (overrides or {}).get(dose.number), earliest)
+        planned[dose.drug] = day
         if one.given > 0.0:
             last[dose.drug] = one.day
         done.append(one)
@@ -135,9 +132,10 @@ def realize(
 
 
 def _one(
-    dose: Dose, rules: Rules, findings: Findings, dice: Dice, override: Override | None, last: float
+    dose: Dose, rules: Rules, findings: Findings, dice: Dice, override: Override | None, earliest: float
 ) -> Given:
     planned_day = dose.time / 24.0
+    visit = int(planned_day)
     start = Given(
         dose.number, dose.drug, planned_day, math.nan, dose.amount, 0.0, dose.unit, MISSED, "", dose.duration
     )
@@ -146,12 +144,12 @@ def _one(
         reasons.append(override.reason)
         day = planned_day if override.day is None else override.day
     else:
-        if dice("visit missed", dose.number) < rules.missed:
+        if dice("visit missed", visit) < rules.missed:
             return _stopped(start, rules, findings, planned_day) or start._replace(reason="visit missed")
-        day = planned_day + _shift(rules.window, dice("visit day", dose.number))
-        if day < last + rules.apart - rules.window:
-            day = last + rules.apart - rules.window
-            reasons.append(f"{rules.apart - rules.window:g} d after the dose before")
+        day = planned_day + _shift(rules.window, dice("visit day", visit))
+        if day < earliest:
+            day = earliest
+            reasons.append("moved on by the dose before")
     day = max(day, 0.0)
     if (end := _stopped(start, rules, findings, day)) is not None:
         return end
@@ -220,7 +218,15 @@ def _capped(dose: Dose, rules: Rules, weight: float) -> float:
     return min(1.0, rules.weight_cap / weight)
 
 
-def _check(plan: Sequence[Dose], overrides: Mapping[int, Override]) -> None:
+def _check(plan: Sequence[Dose], rules: Rules, overrides: Mapping[int, Override]) -> None:
+    for drug in {dose.drug for dose in plan}:
+        times = [dose.time / 24.0 for dose in plan if dose.drug == drug]
+        for gap in (b - a for a, b in zip(times, times[1:], strict=False)):
+            if 0.0 < gap <= 2.0 * rules.window:
+                raise InputError(
+                    f"A window of ±{rules.window:g} d lets visits {gap:g} d apart change places.",
+                    "Give less than half of the time between doses.",
+                )
     numbers = {dose.number for dose in plan}
     for number, override in overrides.items():
         if number not in numbers:

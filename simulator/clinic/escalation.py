@@ -44,6 +44,10 @@ def read_design(node: Node, levels: int, problems: Problems) -> Design | None:
         problems.take(error, named.where)
         return None
     settings = {key: child for key, child in node.items() if key != "design"}
+    if "levels" in settings:
+        problems.add(
+            "The levels of the escalation are the doses of the treatment.", "", settings["levels"].key
+        )
     settings["levels"] = Node(levels, node.where, node.key)
     return read(cls, Node(settings, node.where, node.key), "'escalation'", problems)
 

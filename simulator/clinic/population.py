@@ -7,7 +7,7 @@ that is changed moves only the slots whose candidate it decides about.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, NamedTuple
@@ -23,8 +23,15 @@ from .settings import Fault, Section
 
 MOST_CANDIDATES = 500  # for one slot of the trial
 
-# What the lesions of a patient are made from.
-_LESION_VALUES = ("lesion_count", "lesion_size", "doubling_time", "liver_metastases")
+# What lesions and phenotypes are made from, and the units that these are in; None: true or false.
+_NEEDED = {
+    "lesion_count": "1",
+    "lesion_size": "mm",
+    "doubling_time": "d",
+    "liver_metastases": None,
+    "cd8_nest": "cells/mm2",
+    "cd8_stroma": "cells/mm2",
+}
 
 
 class Lesions(Section):
@@ -40,7 +47,7 @@ class Lesions(Section):
     organs: dict[str, Share]
     source: str | None = None
 
-    def faults(self):
+    def faults(self) -> Iterator[Fault]:
         """Shares of organs, the liver among them."""
         total = sum(self.organs.values())
         if abs(total - 1.0) > 1e-9:
@@ -57,6 +64,12 @@ class Lots(Section):
     viability: Variable  # of a lot
     potency: Variable  # of a donor
     source: str | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        """Plain numbers."""
+        for name in ("viability", "potency"):
+            if getattr(self, name).kind != Kind("1"):
+                yield Fault((name,), f"The {name} of lots is no plain number.", "Give a distribution of one.")
 
 
 class Lesion(NamedTuple):
@@ -156,11 +169,14 @@ class Population:
         lesions: Lesions,
         lots: Lots,
     ):
-        """Raises InputError where variables are missing or cannot be correlated so."""
+        """Raises InputError where variables are missing, in other units, or cannot be correlated so."""
         self.variables, self.lesions, self.lots = dict(variables), lesions, lots
-        for name in _LESION_VALUES:
+        for name, unit in _NEEDED.items():
             if name not in variables:
-                raise InputError(f"The population has no variable '{name}'.", "Lesions are drawn from it.")
+                raise InputError(f"The population has no variable '{name}'.", "Lesions are made from it.")
+            if variables[name].kind != Kind(unit):
+                what = f"a number with `unit: {unit}`" if unit else "true or false"
+                raise InputError(f"The variable '{name}' is not {what}.", "Lesions are made from it.")
         for name, variable in variables.items():
             for other in variable.where:
                 if other not in variables or variables[other].form != "share" or variables[other].where:
@@ -239,7 +255,7 @@ def phenotype(nest: float, stroma: float) -> str:
 
 def _lesions(lesions: Lesions, values: Mapping[str, Value], dice: Dice, attempt: int) -> tuple[Lesion, ...]:
     """The lesions of a candidate, in the order they are drawn."""
-    count, size, doubling = (values[name] for name in _LESION_VALUES[:3])
+    count, size, doubling = (values[name] for name in ("lesion_count", "lesion_size", "doubling_time"))
     assert isinstance(count, float) and isinstance(size, float) and isinstance(doubling, float)
     liver = bool(values["liver_metastases"])
     shares = {organ: share for organ, share in lesions.organs.items() if liver or organ != "liver"}

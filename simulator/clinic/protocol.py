@@ -10,7 +10,7 @@ from pydantic import Field as Key
 from ..base.errors import InputError, Location
 from ..config.schema import quantity
 from ..config.tree import Node, Problems, read_file
-from .designs.history import Design, Sequential
+from .designs.history import Design
 from .dlt import DltRule
 from .dosing import Rules
 from .eligibility import Criterion, Rule, read_rules
@@ -123,7 +123,7 @@ def _protocol(node: Node, problems: Problems) -> Protocol:
     known = population.kinds if population is not None else {}
     criteria, rules = read_rules(_child(node, "eligibility"), known, problems) if known else ({}, ())
     if isinstance(treatment, Treatment) and design is not None:
-        _together(node, treatment, parts["dlt"], design, problems)
+        _together(node, treatment, design, parts, problems)
     problems.done()
     assert design is not None and population is not None
     return Protocol(
@@ -147,8 +147,7 @@ def _child(node: Node, name: str) -> Node:
 
 
 def _part(parts: Mapping[str, Section | None], cls: type[S]) -> S:
-    found = next(part for part in parts.values() if isinstance(part, cls))
-    return found
+    return next(part for part in parts.values() if isinstance(part, cls))
 
 
 def _population(node: Node, parts: Mapping[str, Section | None], problems: Problems) -> Population | None:
@@ -173,9 +172,14 @@ def _population(node: Node, parts: Mapping[str, Section | None], problems: Probl
 
 
 def _together(
-    node: Node, treatment: Treatment, dlt: Section | None, design: Design, problems: Problems
+    node: Node,
+    treatment: Treatment,
+    design: Design,
+    parts: Mapping[str, Section | None],
+    problems: Problems,
 ) -> None:
     """What must hold between the sections."""
+    dlt, dosing = parts["dlt"], parts["dosing"]
     if isinstance(dlt, DltRule) and dlt.window > treatment.follow_up:
         at = node.get("dlt", "window")
         problems.add(
@@ -183,10 +187,18 @@ def _together(
             "Shorten the window or lengthen follow_up.",
             at.where if at is not None else node.key,
         )
-    if isinstance(design, Sequential) and design.patients > treatment.patients:
+    if isinstance(dosing, Rules) and 2.0 * dosing.window >= treatment.interval:
+        at = node.get("dosing", "window")
+        problems.add(
+            f"A window of ±{dosing.window:g} d lets visits {treatment.interval:g} d apart change places.",
+            "Give less than half of the interval.",
+            at.where if at is not None else node.key,
+        )
+    if design.most_patients > treatment.patients:
         at = node.get("escalation", "patients") or node.get("escalation")
         problems.add(
-            f"The escalation treats {design.patients} patients; the trial has {treatment.patients}.",
+            f"The escalation treats up to {design.most_patients} patients, "
+            f"the trial has {treatment.patients}.",
             "Give the escalation at most as many; the others are treated at the dose it chooses.",
             at.where if at is not None else node.key,
         )

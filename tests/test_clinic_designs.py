@@ -325,6 +325,8 @@ def test_late_dlts_change_the_choice_and_weights_count():
         (lambda: escalation.design("boim", 3), "Did you mean 'boin'"),
         (lambda: escalation.design("boin", 3, target=1.2), "target"),
         (lambda: escalation.design("boin", 3, target=0.0), "target"),
+        (lambda: escalation.design("boin", 3, target=0.75), "1.4 times itself"),
+        (lambda: escalation.design("boin12", 3, dlt_limit=0.75), "1.4 times itself"),
         (lambda: escalation.design("crm", 3, target=-0.1), "target"),
         (lambda: escalation.design("boin", 3, target=0.3, patients=31), "31 patients are no whole number"),
         (lambda: escalation.design("crm", 3, target=0.3, skeleton=(0.1, 0.3, 0.2)), "does not rise"),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field as Key
 
+from ..base import units
 from ..base.errors import InputError, Location
 from ..config.schema import quantity
 from ..config.tree import Node, Problems, read_file
@@ -42,7 +43,8 @@ class Treatment(Section):
             if high <= low:
                 yield Fault(
                     ("doses", i),
-                    f"Dose level {i + 1} ({high:g} cells/kg) is not above level {i} ({low:g} cells/kg).",
+                    f"Dose level {i + 1} ({units.format(high, 'cells/kg')}) is not above level {i} "
+                    f"({units.format(low, 'cells/kg')}).",
                     "Give the levels in ascending order.",
                 )
         last = (self.cycles - 1) * self.interval

@@ -1,11 +1,10 @@
 """The Bayesian optimal interval design (Liu & Yuan 2015, JRSS C 64:507, doi:10.1111/rssc.12089)."""
 
 import math
+from collections.abc import Iterator
 from functools import cache
-from typing import Annotated
 
-from pydantic import Field as Key
-
+from ..settings import Fault
 from . import isotonic
 from .history import (
     DEESCALATE,
@@ -19,6 +18,7 @@ from .history import (
     Evidence,
     Sequential,
     Standing,
+    Target,
 )
 
 MOST_RATIO = 1.4  # φ₂/φ of the design
@@ -36,6 +36,13 @@ def boundaries(target: float) -> tuple[float, float]:
     return escalate, deescalate
 
 
+def room_above(target: float, key: str) -> Iterator[Fault]:
+    """A fault where φ₂ is no probability."""
+    if MOST_RATIO * target >= 1.0:
+        what = f"{key} {target:g} is too high: BOIN compares it with {MOST_RATIO:g} times itself."
+        yield Fault((key,), what, f"Give less than {1 / MOST_RATIO:.2f}.")
+
+
 class Boin(Sequential):
     """Compares the DLT rate at the current level with two boundaries that are fixed in advance.
 
@@ -43,8 +50,13 @@ class Boin(Sequential):
     with probability above `eliminate`, after three patients or more.
     """
 
-    target: Annotated[float, Key(gt=0, lt=1 / MOST_RATIO)]
+    target: Target
     eliminate: Confidence = 0.95
+
+    def faults(self) -> Iterator[Fault]:
+        """A target that leaves room for a rate that is too high."""
+        yield from super().faults()
+        yield from room_above(self.target, "target")
 
     def eliminated(self, dlts: int, patients: float) -> bool:
         """Whether the counts of a level eliminate it."""

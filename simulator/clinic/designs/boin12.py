@@ -8,7 +8,7 @@ from pydantic import Field as Key
 
 from ..settings import Fault
 from . import isotonic
-from .boin import MOST_RATIO, boundaries
+from .boin import boundaries, room_above
 from .history import (
     DEESCALATE,
     ESCALATE,
@@ -36,7 +36,7 @@ class Boin12(Sequential):
 
     goal: ClassVar[str] = "OBD"
     uses_responses: ClassVar[bool] = True
-    dlt_limit: Annotated[float, Key(gt=0, lt=1 / MOST_RATIO)] = 0.35
+    dlt_limit: Target = 0.35
     response_limit: Target = 0.25
     spared: Annotated[float, Key(gt=0, lt=100)] = 40.0
     toxic: Confidence = 0.95
@@ -45,8 +45,9 @@ class Boin12(Sequential):
     explore: Annotated[int, Key(ge=1)] = 9  # patients from which an untried higher level is tried
 
     def faults(self) -> Iterator[Fault]:
-        """Exploring comes after staying."""
+        """A limit that leaves room above; exploring comes after staying."""
         yield from super().faults()
+        yield from room_above(self.dlt_limit, "dlt_limit")
         if self.explore < self.settle:
             yield Fault(
                 ("explore",),

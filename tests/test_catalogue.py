@@ -24,10 +24,13 @@ CITED = {
     "10.1016/j.immuni.2016.01.010", "10.1038/s41591-018-0266-5", "10.1186/s40425-018-0327-9",
     "10.1371/journal.pcbi.1005991", "10.3389/fimmu.2012.00297", "10.3390/cancers13153751",
     "10.1002/psp4.12139", "10.1002/sctm.18-0230", "10.1158/2326-6066.CIR-14-0040",
+    "10.1111/cas.14723", "10.2147/OTT.S307273",
     "PMC2600708", "PMC8410835", "PMC7328385", "PMC6527362", "PMC7704751",
     "PMID 10873364", "PMID 20099249", "PMID 16272289",
     "10.1007/978-1-4939-3139-2_4", "10.1038/s41586-022-05593-1", "10.1158/1078-0432.CCR-21-4020",
-    "10.3390/jcm10132991", "10.4049/jimmunol.171.8.3928", "10.4049/jimmunol.169.5.2756", "PMC2958109", "PMC6286806",
+    "10.3390/jcm10132991", "10.4049/jimmunol.171.8.3928", "10.4049/jimmunol.169.5.2756",
+    "PMC2958109", "PMC6286806",
+    "PMID 31989101",
 }  # fmt: skip
 CHOICES = set("block step burn_in duration patients replicates record compare seed arms".split())
 EACH_ITS_OWN = ("behaviors", "rules", "plasma", "population", "cells", "fields", "drugs", "phenotypes")

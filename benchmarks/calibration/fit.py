@@ -136,7 +136,9 @@ def _start(name: str, knob: Knob) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("species", choices=sorted(SPECIES))
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--write", action="store_true", help="store the result in fitted.json")

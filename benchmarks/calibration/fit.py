@@ -1,11 +1,11 @@
-"""Fit the values that no paper gives: entry, barriers, reactive share and cell loss, species by species.
+"""Fit the values that no paper gives: entry, barriers, reactive share and cell loss, tissue by tissue.
 
-    python benchmarks/calibration/fit.py human_mss [--write]     # minutes to an hour for each species
+    python benchmarks/calibration/fit.py human_mss [--write]     # minutes to an hour for each tissue
 
-A fixed-point iteration on the lattice: each value is moved by the ratio of what is wanted to what is measured.
-What is wanted is published (densities of Michel 2008 PMC2600708, doubling times, response rates by way of
-kill hazards), or assumed where the table below says so.  `--write` stores the result in `fitted.json`; the
-catalogue holds these values, and a test compares the two.
+A fixed-point iteration on the lattice: each value is moved by the ratio of what is wanted to what is measured,
+and the rounds after the first are averaged.  What is wanted is published (densities of Michel 2008 PMC2600708,
+doubling times, response rates by way of kill hazards), or assumed where the table below says so.  `--write`
+stores the result in `fitted.json`; the catalogue holds these values, and a test compares the two.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from measure import Tissue
 
 RESULTS = Path(__file__).resolve().parent / "fitted.json"
 _SIZE, _SETTLE, _DAYS = 48, 20, 20
-_DAMPING = 0.8  # of each step, in the logarithm
+_DAMPING = 0.9  # of each step, in the logarithm
+_AVERAGED = 3  # rounds whose estimates make the next one
 
 
 class Knob(NamedTuple):
@@ -65,7 +66,20 @@ def killing(hazard: float, source: str) -> Knob:
 
 _MICHEL = "Michel 2008 PMC2600708 Table 2"
 _NEST = {"human": 0.65, "mouse": 0.90}
-SPECIES: dict[str, list[Knob]] = {
+
+
+def phenotype(cd8: tuple[float, float], cd4: tuple[float, float], treg: tuple[float, float]) -> list[Knob]:
+    """Entry and barriers of an MSS phenotype, which differs in nothing else; (nest, stroma) [cells/mm2]."""
+    wanted = {"cd8": cd8, "cd4": cd4, "treg": treg}
+    return [
+        knob
+        for kind, density in wanted.items()
+        for knob in entry(kind, *density, _NEST["human"], "assumed: what defines the phenotype")
+    ]
+
+
+# By the name of a patient in the catalogue, perhaps with a phenotype.
+TISSUES: dict[str, list[Knob]] = {
     "human_mss": [
         *entry("cd8", 25, 191, _NEST["human"], _MICHEL),
         *entry("cd4", 19, 191, _NEST["human"], f"{_MICHEL}, stroma assumed as CD8"),
@@ -87,37 +101,54 @@ SPECIES: dict[str, list[Knob]] = {
         *entry("cd4", 78, 130, _NEST["mouse"], "assumed: half of CD8"),
         *entry("treg", 20, 33, _NEST["mouse"], "assumed"),
         *entry("nk", 10, 16, _NEST["mouse"], "assumed"),
-        killing(0.016, "assumed: anti-PD-1 leaves 0.45 of the volume at 14 d"),
+        killing(0.016, "assumed: anti-PD-1 leaves 0.2 to 0.5 of the volume at 14 d"),
     ],
+    "human_mss inflamed": phenotype((148, 320), (148, 320), (40, 200)),
+    "human_mss excluded": phenotype((21, 199), (16, 191), (10, 150)),
+    "human_mss desert": phenotype((5, 36), (4, 41), (3, 32)),
 }
 # A mouse's tumor grows thirty times faster: short spans, or it would be another tumor at their end.
 _SPANS = {"mouse_ct26": (5, 10)}
 
 
 def fit(name: str, rounds: int) -> dict[str, dict[str, float | str]]:
-    """Iterate; returns each value with what was wanted and reached, the last round's."""
-    knobs = SPECIES[name]
-    settle, days = _SPANS.get(name, (_SETTLE, _DAYS))
+    """Iterate; returns each value with what was wanted and what the last round reached."""
+    knobs = TISSUES[name]
+    species, _, phenotype = name.partition(" ")
+    settle, days = _SPANS.get(species, (_SETTLE, _DAYS))
     values = {knob.path: _start(name, knob) for knob in knobs}
-    found: dict[str, dict[str, float | str]] = {}
+    estimates: dict[str, list[float]] = {knob.path: [] for knob in knobs}
     for turn in range(1, rounds + 1):
         changes = {knob.path: _said(values[knob.path], knob.unit) for knob in knobs}
-        reached = measure.tissue(measure.experiment([name], changes, _SIZE, seed=turn), days, settle)
+        of = measure.experiment([species], changes, _SIZE, seed=turn, phenotype=phenotype or None)
+        reached = measure.tissue(of, days, settle)
         print(f"{name}, round {turn}: doubling {math.log(2) / reached.growth:.1f} d, kills {reached.kill}")
         for knob in knobs:
-            got, value = knob.reached(reached), values[knob.path]
-            found[knob.path] = {
-                "value": changes[knob.path],
-                "wanted": knob.wanted,
-                "reached": float(f"{got:.4g}"),
-                "source": knob.source,
-            }
+            got = knob.reached(reached)
             print(f"  {knob.path} = {changes[knob.path]}: {got:.4g}, wanted {knob.wanted:.4g}")
-            step = got - knob.wanted if knob.additive else (knob.wanted / max(got, 1e-9)) ** _DAMPING
-            values[knob.path] = value + step if knob.additive else value * step
-            if knob.path.endswith(("barrier", "share")):
-                values[knob.path] = min(1.0, values[knob.path])
-    return found
+            estimates[knob.path].append(_estimate(knob, values[knob.path], got))
+            values[knob.path] = _mean(estimates[knob.path][-_AVERAGED:])
+    return {
+        knob.path: {
+            "value": _said(_mean(estimates[knob.path][1:]), knob.unit),
+            "wanted": knob.wanted,
+            "reached": float(f"{knob.reached(reached):.3g}"),
+            "source": knob.source,
+        }
+        for knob in knobs
+    }
+
+
+def _estimate(knob: Knob, value: float, got: float) -> float:
+    """The value that would have reached what is wanted, were the response linear."""
+    if knob.additive:
+        return value + got - knob.wanted
+    moved = value * (knob.wanted / max(got, 1e-9)) ** _DAMPING
+    return min(1.0, moved) if knob.path.endswith(("barrier", "share")) else moved
+
+
+def _mean(values: list[float]) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values))
 
 
 def _said(value: float, unit: str) -> str:
@@ -126,7 +157,8 @@ def _said(value: float, unit: str) -> str:
 
 def _start(name: str, knob: Knob) -> float:
     """The catalogue's value, per day where it is a rate."""
-    model = measure.experiment([name], {}, 8, 1).model("control", 1, "treatment")
+    species, _, phenotype = name.partition(" ")
+    model = measure.experiment([species], {}, 8, 1, phenotype or None).model("control", 1, "treatment")
     _, kind, sort, *rest = knob.path.split(".")
     cell = model.lesions[0].cells[kind]
     if sort == "traits":
@@ -139,14 +171,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("species", choices=sorted(SPECIES))
+    parser.add_argument("tissue", choices=sorted(TISSUES))
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--write", action="store_true", help="store the result in fitted.json")
     given = parser.parse_args()
-    found = fit(given.species, given.rounds)
+    found = fit(given.tissue, given.rounds)
     if given.write:
         held = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        RESULTS.write_text(json.dumps(held | {given.species: found}, indent=1, sort_keys=True) + "\n")
+        RESULTS.write_text(json.dumps(held | {given.tissue: found}, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -170,6 +170,44 @@ def report(folder: Annotated[Path, Parameter(help="of a study, finished or not")
 
 
 @_command
+def validate(
+    names: Annotated[list[str] | None, Parameter(help="some of the cases; all without")] = None,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("validation"),
+    workers: int | None = None,
+    list_: Annotated[bool, Parameter(name="--list", negative="", show_default=False)] = False,
+) -> None:
+    """Hold the model against what is known: runs experiments for hours, prints target, reached, verdict.
+
+    Parameters
+    ----------
+    out
+        where the studies and the table are kept; what is finished there is not run again
+    workers
+        runs at a time; by default what processors and memory allow
+    list_
+        name the cases and do nothing
+    """
+    from . import validate as validation
+
+    cases = validation.chosen(names or ())
+    if list_:
+        for case in cases:
+            print(f"{case.name:<16} {case.title} ({case.experiment})")
+        return
+    from .base.log import to_console
+
+    to_console()
+    rows = validation.kept(out)
+    for case in cases:
+        rows[case.name] = validation.validate(case, out, workers)
+        path = validation.keep(rows, out)
+        print(f"{case.title}\n{validation.table(rows[case.name])}\n")
+    print(f"{validation.summary(rows)} Table: {path}")
+
+
+@_command
 def info(
     path: Annotated[Path, Parameter(help="a study folder, a run file (*.h5) or a burn-in (*.ckpt)")], /
 ) -> None:

@@ -2,10 +2,11 @@
 
     python benchmarks/calibration/fit.py human_mss [--write]     # minutes to an hour for each tissue
 
-A fixed-point iteration on the lattice: each value is moved by the ratio of what is wanted to what is measured,
-and the rounds after the first are averaged.  What is wanted is published (densities of Michel 2008 PMC2600708,
-doubling times, response rates by way of kill hazards), or assumed where the table below says so.  `--write`
-stores the result in `fitted.json`; the catalogue holds these values, and a test compares the two.
+A fixed-point iteration on the lattice: each value is moved by the ratio of what is wanted to what is
+measured, and the rounds after the first are averaged.  What is wanted is published (densities of Michel
+2008 PMC2600708, doubling times, response rates by way of kill hazards), or assumed where the table below
+says so.  `--write` stores the result in `fitted.json`; the catalogue holds these values, and a test
+compares the two.
 """
 
 import argparse

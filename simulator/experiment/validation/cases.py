@@ -1,0 +1,42 @@
+"""Every validation: which experiment it runs, and how its results are judged."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..collect import Results
+from . import phenotypes, therapy
+from .target import Target
+
+
+class Case(NamedTuple):
+    """One experiment of the catalogue and the targets it is held against.
+
+    experiment : its entry under `validation/` or `replications/`; title : what it is about.
+    """
+
+    name: str
+    title: str
+    experiment: str
+    targets: Callable[[Results], list[Target]]
+
+
+CASES: dict[str, Case] = {
+    case.name: case
+    for case in (
+        Case("therapy", "The therapy in mice, where it works", "validation/therapy", therapy.strong),
+        Case(
+            "therapy_center",
+            "The therapy in mice, at the centers of the priors",
+            "validation/therapy_center",
+            therapy.center,
+        ),
+        Case(
+            "therapy_mhc1",
+            "The therapy against tumors without MHC-I",
+            "validation/therapy_mhc1",
+            therapy.without_mhc1,
+        ),
+        Case("phenotypes", "Densities and phenotypes, MSS", "validation/phenotypes", phenotypes.mss),
+        Case("msih", "Densities, MSI-H", "validation/msih", phenotypes.msih),
+    )
+}

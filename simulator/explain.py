@@ -1,5 +1,6 @@
 """An experiment in prose, before it runs: what is compared and given, what to expect, what is assumed."""
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from .config.load import Experiment
 from .config.schema import Action, Lesion, Model, Signal, Vocabulary
 from .experiment.estimate import duration
 from .experiment.plan import plan
+from .host_sentences import body_lines, drug_lines
 from .run.expectation import expectations
 from .run.lesion import block_ml, lesion_volume_ml
 from .sentences import cell_lines, field_lines
@@ -29,6 +31,8 @@ def explain(checked: Checked) -> str:
         "Warnings": checked.warnings,
         "Cells": _cells(typical.lesions),
         "Fields": _fields(typical.lesions),
+        "Body": body_lines(typical),
+        "Drugs": [line for name in typical.drugs for line in drug_lines(name, typical.drugs[name], typical)],
         "Assumed": _assumed(experiment),
         "Idle here": experiment.idle,
         "Cost": _cost(checked),
@@ -177,17 +181,34 @@ def _distinct(lesions: tuple[Lesion, ...]) -> Iterator[tuple[list[str], Lesion]]
 def _assumed(experiment: Experiment) -> Iterator[str]:
     """What has no published value, by where it stands."""
     found: dict[str, list[str]] = {}
-    entries = list(_sources(experiment.tree.plain(), ()))
+    tree = experiment.tree.plain()
+    entries = list(_sources(tree, ()))
     for path, source in entries:
-        if source.startswith("assumed"):
+        if "assumed" in source:
             deep = len(path) > 2 or path[0] == "cells"
             place, entry = (path[:2], _entry(path[2:])) if deep else (path[:1], " ".join(path[1:]))
-            found.setdefault(" ".join(place), []).append(entry or "general")
+            named = " ".join(part for part in (entry, _values(tree, path)) if part)
+            why = source.removeprefix("assumed").lstrip(": ") or "no more is said"
+            found.setdefault(" ".join(place), []).append(f"{named}: {why}" if named else why)
     count = sum(map(len, found.values()))
     if count:
-        yield f"{count} of {len(entries)} sourced entries are assumed; `source:` in the files says why."
-    for owner, names in found.items():
-        yield f"  {owner}: {', '.join(names)}."
+        yield f"{count} of {len(entries)} sourced entries are assumed, wholly or in part."
+    for owner, assumptions in found.items():
+        yield owner
+        for assumption in assumptions:
+            yield f"  {assumption}"
+
+
+def _values(tree: Any, path: tuple[str, ...]) -> str:
+    """The numbers that stand beside a source, as they were written."""
+    for key in path:
+        tree = tree[key] if isinstance(tree, Mapping) and key in tree else {}
+    told = [
+        f"{key} {value}"
+        for key, value in (tree.items() if isinstance(tree, Mapping) else ())
+        if key != "source" and isinstance(value, int | float | str) and re.match(r"[-+.]?\d", str(value))
+    ]
+    return f"({', '.join(told)})" if told else ""
 
 
 def _entry(path: tuple[str, ...]) -> str:

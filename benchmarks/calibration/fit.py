@@ -153,7 +153,7 @@ def _mean(values: list[float]) -> float:
 
 
 def _said(value: float, unit: str) -> str:
-    return f"{float(f'{value:.3g}'):g} {unit}".strip()
+    return f"{float(f'{value:.4g}'):g} {unit}".strip()
 
 
 def _start(name: str, knob: Knob) -> float:

@@ -1,4 +1,4 @@
-"""iRECIST: the tables of Seymour 2017, the clarifications of the EORTC, and what must hold for any patient."""
+"""iRECIST: the tables of Seymour 2017, the clarifications of the EORTC, and laws for any patient."""
 
 import pytest
 from clinics import MISSING, lesion_table

@@ -190,9 +190,9 @@ def test_responses_end_with_the_first_progression():
     assert one(100, 130, 20, 20) == ["PD"]
 
 
-OVERALL = """CR NONE no CR; CR CR no CR; CR NON-CR/NON-PD no PR; CR NE no PR; PR NON-CR/NON-PD no PR; PR NE no PR;
-SD NON-CR/NON-PD no SD; SD NE no SD; NE NON-CR/NON-PD no NE; PD NONE no PD; PD CR yes PD; CR PD no PD;
-SD PD yes PD; CR CR yes PD; NE PD no PD; NE CR yes PD"""
+OVERALL = """CR NONE no CR; CR CR no CR; CR NON-CR/NON-PD no PR; CR NE no PR; PR NON-CR/NON-PD no PR;
+PR NE no PR; SD NON-CR/NON-PD no SD; SD NE no SD; NE NON-CR/NON-PD no NE; PD NONE no PD; PD CR yes PD;
+CR PD no PD; SD PD yes PD; CR CR yes PD; NE PD no PD; NE CR yes PD"""
 
 
 @pytest.mark.parametrize("row", OVERALL.replace("\n", " ").split("; "))

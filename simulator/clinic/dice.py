@@ -2,6 +2,8 @@
 
 from statistics import NormalDist
 
+import numpy as np
+
 from ..base import rng
 from ..config.population import site
 
@@ -15,11 +17,11 @@ class PatientDice:
     """
 
     def __init__(self, seed: int, patient: int, replicate: int = 0):
-        self._key = (seed, patient, replicate)
+        self._dice = rng.make_dice(seed, patient, replicate)
 
     def uniform(self, what: str, number: int = 0, lesion: int = 0) -> float:
         """A uniform in (0, 1) for a purpose, the number of a scan or an event, and a lesion."""
-        dice = rng.make_dice(*self._key, lesion)
+        dice = self._dice._replace(lesion=np.uint64(lesion))
         return float(rng.uniform(dice, rng.STREAM["population"], number, 0, site(f"clinic.{what}")))
 
     def normal(self, what: str, number: int = 0, lesion: int = 0) -> float:

@@ -33,7 +33,8 @@ def follow(course: Course, ecog: int, protocol: Protocol, dice: PatientDice) -> 
 
     course : known from the baseline scan on.  ecog : 0–4, at baseline.
     """
-    targets = list(choose_targets(course.lesions, np.rint(course.mm[0] * MM), protocol.policy))
+    baseline = np.rint(course.at(protocol.calendar.baseline_day) * MM)
+    targets = list(choose_targets(course.lesions, baseline, protocol.policy))
     sld = course.mm[:, targets].sum(axis=1)
     befell = events.draw(course, sld, ecog, protocol.hazards, dice)
     end = min(day for day in (befell.death, course.end) if day is not None)

@@ -4,8 +4,10 @@ import pytest
 from clinics import MISSING, lesion_table
 from hypothesis import given, strategies as st
 
-from simulator.clinic import irecist, recist
+from simulator.base.errors import InputError
+from simulator.clinic import recist
 from simulator.clinic.irecist import IResponse, assess, best, progression_day
+from simulator.clinic.lesions import LesionTable
 from simulator.clinic.policy import Policy
 
 POLICY = Policy()
@@ -52,6 +54,11 @@ def test_the_window_is_inclusive_on_both_sides():
 
     assert [second(d) for d in (27.9, 28, 56, 56.1)] == ["iUPD", "iCPD", "iCPD", "iUPD"]
     assert second(84, irecist_window_days=(28, 84)) == "iCPD"
+
+
+def test_a_window_that_ends_before_it_begins_is_an_error():
+    with pytest.raises(InputError, match="earlier day first"):
+        one(50, 60, 70, policy=Policy(irecist_window_days=(56, 28)))
 
 
 def test_a_visit_too_early_or_too_late_leaves_confirmation_to_the_next():
@@ -259,4 +266,5 @@ def test_a_confirmed_progression_comes_last_and_after_an_unconfirmed_one(table):
 @given(tables())
 def test_scans_after_the_last_do_not_change_the_past(table):
     letters = [r.overall for r in assess(table, POLICY)]
-    assert [r.overall for r in irecist.assess(table.until(table.days[3]), POLICY)] == letters[:3]
+    earlier = LesionTable(table.lesions, table.days[:4], table.state[:4], table.um[:4])
+    assert [r.overall for r in assess(earlier, POLICY)] == letters[:3]

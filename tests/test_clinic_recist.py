@@ -8,7 +8,6 @@ from clinics import MISSING, lesion_table
 from hypothesis import given, strategies as st
 
 from simulator.base.errors import InputError
-from simulator.clinic import recist
 from simulator.clinic.lesions import STATES, Lesion, choose_targets, from_rows
 from simulator.clinic.policy import Policy
 from simulator.clinic.recist import Response, assess, best, overall
@@ -371,9 +370,3 @@ def test_a_lesion_twice_on_a_day_or_in_two_organs_is_an_error():
 def test_the_sum_of_every_visit_is_reported():
     visits = assess(lesion_table({"a liver": [50, 40, 45], "b lung": [20, 10, MISSING]}), POLICY)
     assert [v.sum_um for v in visits] == [50000, None]
-    assert recist.read(*_parts({"a liver": [50, 40]}))[0].read_um == 40000
-
-
-def _parts(sizes):
-    table = lesion_table(sizes)
-    return table, table.roles(POLICY), POLICY

@@ -10,9 +10,9 @@ from simulator.base.errors import InputError
 from simulator.clinic import events
 from simulator.clinic.course import Course, from_volumes
 from simulator.clinic.dice import PatientDice
-from simulator.clinic.follow import Protocol, follow
+from simulator.clinic.follow import Protocol, follow, notes
 from simulator.clinic.lesions import STATES, Lesion
-from simulator.clinic.policy import Hazards, ReadingError, ScanCalendar, recorded
+from simulator.clinic.policy import Hazards, Policy, ReadingError, ScanCalendar, recorded
 from simulator.clinic.scans import scan, scan_days, with_new_lesions
 
 LIVER = (Lesion("T1", "liver"),)
@@ -224,3 +224,11 @@ def test_every_switch_is_recorded():
     assert switches["Policy.confirm_min_days"] == 28 and switches["ScanCalendar.every_days"] == 56
     assert switches["Hazards.death"] == 0.0016 and switches["ReadingError.sd_mm"] == 1.5
     assert len(switches) == 9 + 4 + 8 + 3
+
+
+def test_a_calendar_that_irecist_cannot_confirm_on_is_noted():
+    assert notes(Protocol()) == []
+    (note,) = notes(Protocol(calendar=ScanCalendar(window_days=7)))
+    assert "up to 70 d apart" in note and "[28, 70]" in note
+    wide = Policy(irecist_window_days=(28, 70))
+    assert notes(Protocol(policy=wide, calendar=ScanCalendar(window_days=7))) == []

@@ -28,6 +28,19 @@ class Protocol(NamedTuple):
     error: ReadingError | None = None
 
 
+def notes(protocol: Protocol) -> list[str]:
+    """What in these rules will surprise a reader of the results, in sentences for the synopsis."""
+    calendar, latest = protocol.calendar, protocol.policy.irecist_window_days[1]
+    apart = calendar.every_days + 2.0 * calendar.window_days
+    if apart <= latest:
+        return []
+    return [
+        f"Scans come up to {apart:g} d apart, but iRECIST confirms only up to {latest:g} d after an "
+        "unconfirmed progression: what the next scan shows later stays unconfirmed. A window of "
+        f"[{protocol.policy.irecist_window_days[0]:g}, {apart:g}] would reach it."
+    ]
+
+
 def follow(course: Course, ecog: int, protocol: Protocol, dice: PatientDice) -> Followed:
     """Follow a patient until death or the course's end; scans stop at clinical progression.
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..base.errors import InputError
 from . import recist
 from .lesions import MM, LesionTable, Roles, choose_targets
 from .policy import Policy
@@ -43,7 +44,16 @@ class _Pending:
 
 
 def assess(table: LesionTable, policy: Policy) -> tuple[IResponse, ...]:
-    """Responses at the visits after baseline, up to and with iCPD."""
+    """Responses at the visits after baseline, up to and with iCPD.
+
+    Raises InputError where the window of confirmation ends before it begins.
+    """
+    soonest, latest = policy.irecist_window_days
+    if soonest > latest:
+        raise InputError(
+            f"The iRECIST window begins after {soonest:g} d and ends after {latest:g} d.",
+            "Give the earlier day first, as in [28, 56].",
+        )
     roles = table.roles(policy)
     new = _NewLesions(table, policy)
     history: list[IResponse] = []

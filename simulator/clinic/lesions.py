@@ -91,13 +91,6 @@ class LesionTable:
             tuple(k for k in others if not baseline[k]),
         )
 
-    def until(self, day: float) -> "LesionTable":
-        """The visits up to and on a day."""
-        keep = sum(visit <= day for visit in self.days)
-        return LesionTable(
-            self.lesions, self.days[:keep], self.state[:keep], self.um[:keep], self.unequivocal[:keep]
-        )
-
     def rows(self, policy: Policy) -> list[dict[str, Any]]:
         """One row a visit and lesion, with its role; `mm` is None where nothing was read."""
         roles = self.roles(policy)

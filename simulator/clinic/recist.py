@@ -20,14 +20,12 @@ GROWTH = 5 * MM  # the least absolute increase of a sum that counts
 class Reading(NamedTuple):
     """What one visit shows, before any history of responses.
 
-    sum_um : of the target lesions, None where one was not evaluated.  read_um : of those that were.
-    target, non_target : the response of each.  appeared : new lesions not seen at an earlier visit.
-    new : a new lesion is present.
+    sum_um : of the target lesions, None where one was not evaluated.  target, non_target : the response
+    of each.  appeared : new lesions not seen at an earlier visit.  new : a new lesion is present.
     """
 
     day: float
     sum_um: int | None
-    read_um: int
     target: str
     non_target: str
     appeared: frozenset[int]
@@ -52,13 +50,13 @@ def read(table: LesionTable, roles: Roles, policy: Policy) -> list[Reading]:
     known: frozenset[int] = frozenset()
     complete = False  # a complete response stands: whatever reappears is progression
     for v in range(1, len(table.days)):
-        target, total, part = _target(table, v, roles.targets, baseline, nadir)
+        target, total = _target(table, v, roles.targets, baseline, nadir)
         non_target = _non_target(table, v, roles, policy)
         here = frozenset(k for k in roles.later if table.present[v, k])
         if complete:
             target = PD if table.present[v, list(roles.targets)].any() else target
             non_target = PD if table.present[v, list(roles.non_targets)].any() else non_target
-        found = Reading(table.days[v], total, part, target, non_target, here - known, bool(here))
+        found = Reading(table.days[v], total, target, non_target, here - known, bool(here))
         readings.append(found)
         known |= here
         nadir = nadir if total is None else min(nadir, total)
@@ -69,20 +67,20 @@ def read(table: LesionTable, roles: Roles, policy: Policy) -> list[Reading]:
 
 def _target(
     table: LesionTable, v: int, targets: tuple[int, ...], baseline: int, nadir: int
-) -> tuple[str, int | None, int]:
-    """Response of the targets, their sum (None where incomplete) and the sum of those that were read."""
+) -> tuple[str, int | None]:
+    """Response of the targets, and their sum (None where one was not evaluated)."""
     where = list(targets)
     um, evaluated = table.um[v, where], table.evaluated[v, where]
     part = int(um[evaluated].sum())
     total = part if evaluated.all() else None
     gone = np.where(table.node[where], um < PATHOLOGIC_NODE, um == 0)
     if total is not None and gone.all():
-        return CR, total, part  # before any percentage: what is left of normal nodes is no disease
+        return CR, total  # before any percentage: what is left of normal nodes is no disease
     if progressed(part, nadir):
-        return PD, total, part  # also where the part that was read shows it alone
+        return PD, total  # also where the part that was read shows it alone
     if total is None:
-        return NE, total, part
-    return (PR if 10 * total <= 7 * baseline else SD), total, part
+        return NE, total
+    return (PR if 10 * total <= 7 * baseline else SD), total
 
 
 def progressed(um: int, nadir: int) -> bool:

@@ -98,6 +98,14 @@ def test_progression_in_another_category_confirms():
     assert responses(sizes) == "iUPD iCPD"
 
 
+def test_what_was_not_evaluated_takes_no_progression_back():
+    by_others = {"a liver": [50, 50, 50], "b lung": [9, 13, MISSING]}
+    assert responses(by_others, unequivocal={"b lung": [1]}) == "iUPD iUPD"
+    by_a_new_one = {"a liver": [50, 50, 50], "c lung": [0, 12, MISSING]}
+    assert responses(by_a_new_one) == "iUPD iUPD"
+    assert responses({"a liver": [50, 50, 0], "c lung": [0, 12, MISSING]}) == "iUPD iPR"  # no iCR
+
+
 # --- new lesions ----------------------------------------------------------------------------------------
 
 

@@ -128,8 +128,11 @@ def _undone(pending: _Pending, found: Reading, v: int, table: LesionTable, roles
     """Whether an iUPD whose lesions show no progression now is taken back.
 
     Lesions of baseline: by no longer meeting the criteria.  A new lesion: by going, or where the targets
-    have shrunk since (a better response, or 5 mm less); without either it is progression still.
+    have shrunk since (a better response, or 5 mm less); without either it is progression still.  What was
+    not evaluated takes nothing back.
     """
+    if "non-target" in pending.causes and found.non_target == NE:
+        return False
     if "new" not in pending.causes or not found.new:
         return True
     better = _RANK[found.target] < _RANK[pending.target]

@@ -21,7 +21,7 @@ class Reading(NamedTuple):
     """What one visit shows, before any history of responses.
 
     sum_um : of the target lesions, None where one was not evaluated.  target, non_target : the response
-    of each.  appeared : new lesions not seen at an earlier visit.  new : a new lesion is present.
+    of each.  appeared : new lesions not seen at an earlier visit.  new : one is there, or may be.
     """
 
     day: float
@@ -56,7 +56,8 @@ def read(table: LesionTable, roles: Roles, policy: Policy) -> list[Reading]:
         if complete:
             target = PD if table.present[v, list(roles.targets)].any() else target
             non_target = PD if table.present[v, list(roles.non_targets)].any() else non_target
-        found = Reading(table.days[v], total, target, non_target, here - known, bool(here))
+        unread = any(not table.evaluated[v, k] for k in known)  # what was not looked at may still be there
+        found = Reading(table.days[v], total, target, non_target, here - known, bool(here) or unread)
         readings.append(found)
         known |= here
         nadir = nadir if total is None else min(nadir, total)

@@ -144,6 +144,8 @@ def test_scenarios_b_and_f_of_the_paper():
     assert responses(b) == "iUPD iPR iPR"
     f = {"a liver": [100, 60, 60, 60], "c lung": [0, 0, 8, 8]}
     assert responses(f) == "iPR iUPD iUPD"
+    for shrunk, expected in ((55.001, "iUPD"), (55, "iPR")):  # within a category: by 5 mm
+        assert responses(f | {"a liver": [100, 60, 60, shrunk]}) == f"iPR iUPD {expected}"
 
 
 def test_no_complete_response_while_a_new_lesion_is_there():

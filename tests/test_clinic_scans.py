@@ -121,6 +121,14 @@ def test_reading_errors_have_the_spread_that_is_claimed_and_a_reader_of_their_ow
     assert (own[:, 0] / 1000 / size - 1).std() == pytest.approx(0.056, rel=4 / math.sqrt(400))
 
 
+def test_no_reading_error_makes_a_lesion_come_or_go():
+    error = ReadingError(sd_mm=20.0)
+    for patient in range(30):
+        dice = PatientDice(6, patient)
+        assert set(states(scan(course(40, *[0.0] * 5), ScanCalendar(), 280.0, dice, error))[1:]) == {"absent"}
+        assert "absent" not in states(scan(course(40, *[6.0] * 5), ScanCalendar(), 280.0, dice, error))
+
+
 def test_a_lesion_that_comes_is_absent_before_and_grows_with_the_others():
     grown = with_new_lesions(course(30, 40, 50, 60), [60.0], NOTHING)
     assert [lesion.name for lesion in grown.lesions] == ["T1", "new 1"] and grown.lesions[1].organ == "liver"

@@ -5,35 +5,36 @@ import pytest
 
 from simulator.clinic import tables
 from simulator.clinic.course import Course, from_volumes
-from simulator.clinic.dice import PatientDice
+from simulator.clinic.dice import Dice, normal
 from simulator.clinic.endpoints import OBJECTIVE, Outcome, judge
-from simulator.clinic.follow import Protocol, follow
+from simulator.clinic.follow import follow
 from simulator.clinic.lesions import Lesion
+from simulator.clinic.policy import Evaluation
 from simulator.clinic.survival import kaplan_meier
 
 MONTH = 365.25 / 12
-DEFAULT = Protocol()
+DEFAULT = Evaluation()
 ECOG = np.array([0.33, 0.49, 0.14])  # of those an eligibility of 0–2 leaves
 # 86 mm in a liver, a lung and a nodal target, as liver metastases of 70 % of patients suggest.
 LESIONS = (Lesion("T1", "liver"), Lesion("T2", "liver"), Lesion("T3", "lung"))
 SIZES = (40.0, 28.0, 18.0)
 
 
-def untreated(dice: PatientDice, days: int, median=50.0, between=0.6, within=0.25) -> Course:
+def untreated(dice: Dice, days: int, median=50.0, between=0.6, within=0.25) -> Course:
     """Exponential growth: doubling times log-normal between patients, and between lesions of one."""
-    whole = np.log(median) + between * dice.normal("doubling")
-    doubling = np.exp([whole + within * dice.normal("doubling of a lesion", 0, k) for k in range(len(SIZES))])
+    whole = np.log(median) + between * normal(dice("doubling"))
+    doubling = np.exp([whole + within * normal(dice(f"doubling of lesion {k}")) for k in range(len(SIZES))])
     grid = np.arange(0.0, days + 1.0, 7.0)
     return from_volumes(LESIONS, SIZES, grid, np.exp2(grid[:, None] / doubling), -10.0, doubling)
 
 
-def cohort(patients: int, protocol: Protocol = DEFAULT, days: int = 1100, **growth) -> list[Outcome]:
+def cohort(patients: int, rules: Evaluation = DEFAULT, days: int = 1100, **growth) -> list[Outcome]:
     found = []
     for patient in range(patients):
-        dice = PatientDice(1, patient)
-        ecog = int(np.searchsorted(np.cumsum(ECOG) / ECOG.sum(), dice.uniform("ecog of the test")))
-        seen = follow(untreated(dice, days, **growth), ecog, protocol, dice)
-        found.append(judge(f"P{patient:04d}", "untreated", seen, protocol.policy))
+        dice = Dice(1, patient)
+        ecog = int(np.searchsorted(np.cumsum(ECOG) / ECOG.sum(), dice("ecog")))
+        seen = follow(untreated(dice, days, **growth), ecog, rules, dice)
+        found.append(judge(f"P{patient:04d}", "untreated", seen, rules.response))
     return found
 
 

@@ -11,8 +11,8 @@ from test_clinic_cohort import cohort, median_months
 from simulator.clinic import tables
 from simulator.clinic.endpoints import PARAMETERS, Outcome, TimeToEvent, judge, rows
 from simulator.clinic.events import Events
-from simulator.clinic.follow import Followed, Protocol
-from simulator.clinic.policy import Policy, ReadingError, ScanCalendar
+from simulator.clinic.follow import Followed
+from simulator.clinic.policy import Evaluation, Policy, ReadingError, ScanCalendar
 
 POLICY = Policy()
 
@@ -100,7 +100,7 @@ def test_times_of_any_patient_keep_their_order(sums, death, clinical):
 
 @pytest.fixture(scope="module")
 def trial() -> list[Outcome]:
-    return cohort(60, Protocol(error=ReadingError(), calendar=ScanCalendar(window_days=5, missed=0.05)))
+    return cohort(60, Evaluation(reading_error=ReadingError(), scans=ScanCalendar(window="5 d", missed=0.05)))
 
 
 def test_adtte_rows(trial):

@@ -53,12 +53,12 @@ def test_the_window_is_inclusive_on_both_sides():
         return one(50, 60, 70, days=[-10, 56, 56 + after], policy=Policy(**window)).split()[1]
 
     assert [second(d) for d in (27.9, 28, 56, 56.1)] == ["iUPD", "iCPD", "iCPD", "iUPD"]
-    assert second(84, irecist_window_days=(28, 84)) == "iCPD"
+    assert second(84, irecist_window=("28 d", "84 d")) == "iCPD"
 
 
 def test_a_window_that_ends_before_it_begins_is_an_error():
     with pytest.raises(InputError, match="earlier day first"):
-        one(50, 60, 70, policy=Policy(irecist_window_days=(56, 28)))
+        Policy(irecist_window=("56 d", "28 d"))
 
 
 def test_a_visit_too_early_or_too_late_leaves_confirmation_to_the_next():
@@ -67,7 +67,7 @@ def test_a_visit_too_early_or_too_late_leaves_confirmation_to_the_next():
 
 
 def test_a_visit_that_cannot_be_evaluated_leaves_it_open():
-    window = Policy(confirmation=False, irecist_window_days=(28, 112))
+    window = Policy(confirmation=False, irecist_window=("28 d", "112 d"))
     assert one(50, 60, MISSING, 66, policy=window) == "iUPD NE iCPD"
     assert one(50, 60, MISSING, 55) == "iUPD NE iSD"
 
@@ -251,7 +251,7 @@ def test_progression_is_never_earlier_than_by_recist(table, confirmation):
     immune = progression_day(assess(table, policy))
     assert immune is None or immune >= plain[0]
     confirmed = [r.day for r in assess(table, policy) if r.overall == "iCPD"]
-    assert not confirmed or confirmed[0] >= plain[0] + policy.irecist_window_days[0]
+    assert not confirmed or confirmed[0] >= plain[0] + policy.irecist_window[0]
 
 
 @given(tables())

@@ -11,6 +11,7 @@ from simulator.base.errors import InputError
 from simulator.clinic.lesions import STATES, Lesion, choose_targets, from_rows
 from simulator.clinic.policy import Policy
 from simulator.clinic.recist import Response, assess, best, overall
+from simulator.clinic.settings import parse
 
 POLICY = Policy()
 UNCONFIRMED = Policy(confirmation=False)
@@ -370,3 +371,19 @@ def test_a_lesion_twice_on_a_day_or_in_two_organs_is_an_error():
 def test_the_sum_of_every_visit_is_reported():
     visits = assess(lesion_table({"a liver": [50, 40, 45], "b lung": [20, 10, MISSING]}), POLICY)
     assert [v.sum_um for v in visits] == [50000, None]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"confirm_min": 28}, "has no unit; a time is expected"),
+        ({"confirm_minimum": "28 d"}, "Did you mean 'confirm_min'"),
+        ({"targets": "largest"}, "representative first"),
+        ({"irecist_window": ["56 d", "28 d"]}, "earlier day first"),
+        ({"may_stand_between": ["PD"]}, "NE"),
+    ],
+)
+def test_a_switch_of_a_protocol_that_cannot_be_is_an_error(given, message):
+    with pytest.raises(InputError, match=message):
+        parse(Policy, given, "response")
+    assert parse(Policy, {"confirm_min": "4 wk", "targets": "pure size"}, "response").confirm_min == 28

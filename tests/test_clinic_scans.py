@@ -9,15 +9,15 @@ from hypothesis import given, strategies as st
 from simulator.base.errors import InputError
 from simulator.clinic import events
 from simulator.clinic.course import Course, from_volumes
-from simulator.clinic.dice import PatientDice
-from simulator.clinic.follow import Protocol, follow, notes
+from simulator.clinic.dice import Dice
+from simulator.clinic.follow import follow
 from simulator.clinic.lesions import STATES, Lesion
-from simulator.clinic.policy import Hazards, Policy, ReadingError, ScanCalendar, recorded
+from simulator.clinic.policy import Evaluation, Hazards, Policy, ReadingError, ScanCalendar
 from simulator.clinic.scans import scan, scan_days, with_new_lesions
 
 LIVER = (Lesion("T1", "liver"),)
-DICE = PatientDice(7, 3)
-NOTHING = Hazards(new_lesion=0, clinical_progression=0, death=0)
+DICE = Dice(7, 3)
+NOTHING = Hazards(new_lesion="0 /d", clinical_progression="0 /d", death="0 /d")
 
 
 def course(*mm: float, step: float = 56.0, start: float = -10.0) -> Course:
@@ -74,12 +74,12 @@ def test_what_is_no_course_is_an_error(change, message):
 def test_scans_fall_every_eight_weeks_after_a_baseline_ten_days_before_treatment():
     days = scan_days(ScanCalendar(), 200.0, DICE)
     assert days == [(-10.0, True), (56.0, True), (112.0, True), (168.0, True)]
-    assert [d for d, _ in scan_days(ScanCalendar(every_days=42), 126.0, DICE)] == [-10, 42, 84, 126]
+    assert [d for d, _ in scan_days(ScanCalendar(every="42 d"), 126.0, DICE)] == [-10, 42, 84, 126]
 
 
 def test_windows_and_missed_scans_are_by_dice():
-    calendar = ScanCalendar(window_days=7, missed=0.3)
-    days = [scan_days(calendar, 600.0, PatientDice(1, patient)) for patient in range(200)]
+    calendar = ScanCalendar(window="7 d", missed=0.3)
+    days = [scan_days(calendar, 600.0, Dice(1, patient)) for patient in range(200)]
     shifts = np.array([[day - 56 * k for k, (day, _) in enumerate(found) if k][:9] for found in days])
     assert np.abs(shifts).max() <= 7 and abs(shifts.mean()) < 3 * 7 / math.sqrt(3 * shifts.size)
     missed = np.array([not done for found in days for _, done in found[1:]])
@@ -88,8 +88,8 @@ def test_windows_and_missed_scans_are_by_dice():
 
 
 def test_windows_that_overlap_are_an_error():
-    with pytest.raises(InputError, match="overlap"):
-        scan_days(ScanCalendar(every_days=14, window_days=7), 100.0, DICE)
+    with pytest.raises(InputError, match="change places"):
+        ScanCalendar(every="14 d", window="7 d")
 
 
 def test_readings_by_size():
@@ -108,23 +108,21 @@ def test_reading_errors_have_the_spread_that_is_claimed_and_a_reader_of_their_ow
     error, size = ReadingError(reader=0.0), 50.0
     steady = course(*[size] * 11)
     read = np.array(
-        [scan(steady, ScanCalendar(), 560.0, PatientDice(5, k), error).um[:, 0] / 1000 for k in range(400)]
+        [scan(steady, ScanCalendar(), 560.0, Dice(5, k), error).um[:, 0] / 1000 for k in range(400)]
     )
     spread = math.hypot(1.5, 0.03 * size)
     assert abs(read.mean() - size) < 4 * spread / math.sqrt(read.size)
     assert read.std() == pytest.approx(spread, rel=4 / math.sqrt(2 * read.size))
-    biased = ReadingError(sd_mm=0, sd_relative=0, reader=0.056)
-    own = np.array(
-        [scan(steady, ScanCalendar(), 560.0, PatientDice(5, k), biased).um[:, 0] for k in range(400)]
-    )
+    biased = ReadingError(sd="0 mm", relative=0.0)
+    own = np.array([scan(steady, ScanCalendar(), 560.0, Dice(5, k), biased).um[:, 0] for k in range(400)])
     assert (own == own[:, :1]).all()  # one reader a patient, at every scan
     assert (own[:, 0] / 1000 / size - 1).std() == pytest.approx(0.056, rel=4 / math.sqrt(400))
 
 
 def test_no_reading_error_makes_a_lesion_come_or_go():
-    error = ReadingError(sd_mm=20.0)
+    error = ReadingError(sd="20 mm")
     for patient in range(30):
-        dice = PatientDice(6, patient)
+        dice = Dice(6, patient)
         assert set(states(scan(course(40, *[0.0] * 5), ScanCalendar(), 280.0, dice, error))[1:]) == {"absent"}
         assert "absent" not in states(scan(course(40, *[6.0] * 5), ScanCalendar(), 280.0, dice, error))
 
@@ -147,9 +145,7 @@ def steady(mm: float, days: int = 4000) -> Course:
 
 def deaths(hazards: Hazards, mm: float, ecog: int, patients: int = 600) -> np.ndarray:
     body = steady(mm)
-    found = [
-        events.draw(body, body.mm[:, 0], ecog, hazards, PatientDice(2, k)).death for k in range(patients)
-    ]
+    found = [events.draw(body, body.mm[:, 0], ecog, hazards, Dice(2, k)).death for k in range(patients)]
     return np.array([math.inf if day is None else day for day in found])
 
 
@@ -164,17 +160,17 @@ def test_time_to_death_is_exponential_at_the_stated_hazard(mm, ecog):
 
 def test_a_tumor_that_is_gone_kills_nobody_and_one_that_shrinks_brings_nothing_new():
     cured = course(40, *[0.0] * 50)
-    assert events.draw(cured, cured.mm[:, 0], 2, Hazards(death=10.0), DICE).death < 56
-    assert events.draw(cured, np.zeros(51), 2, Hazards(death=10.0), DICE) == events.Events(None, None, ())
+    assert events.draw(cured, cured.mm[:, 0], 2, Hazards(death="10 /d"), DICE).death < 56
+    assert events.draw(cured, np.zeros(51), 2, Hazards(death="10 /d"), DICE) == events.Events(None, None, ())
     shrinking = course(*np.linspace(80, 20, 40))
-    often = Hazards(new_lesion=1.0, clinical_progression=1.0, death=0.0)
+    often = Hazards(new_lesion="1 /d", clinical_progression="1 /d", death="0 /d")
     assert events.draw(shrinking, shrinking.mm[:, 0], 0, often, DICE) == events.Events(None, None, ())
 
 
 def test_new_lesions_and_clinical_progression_come_at_their_rates_while_the_tumor_grows():
     up_and_down = course(*([30, 40] * 10), step=50.0)  # grows in ten of nineteen intervals
     body = up_and_down._replace(days=np.arange(20) * 50.0)
-    found = [events.draw(body, body.mm[:, 0], 0, Hazards(death=0), PatientDice(3, k)) for k in range(1500)]
+    found = [events.draw(body, body.mm[:, 0], 0, Hazards(death="0 /d"), Dice(3, k)) for k in range(1500)]
     counts = np.array([len(f.new_lesions) for f in found])
     assert abs(counts.mean() - 1.5) < 3 * math.sqrt(1.5 / len(counts))
     assert counts.var() == pytest.approx(1.5, rel=0.15)
@@ -186,7 +182,7 @@ def test_new_lesions_and_clinical_progression_come_at_their_rates_while_the_tumo
 
 @given(st.integers(0, 2**40), st.floats(1.0, 3.0))
 def test_whoever_has_less_tumor_never_dies_sooner(patient, factor):
-    dice = PatientDice(1, patient)
+    dice = Dice(1, patient)
     small, large = steady(50.0), steady(50.0 * factor)
     late, soon = (events.draw(c, c.mm[:, 0], 1, Hazards(), dice).death or 1e9 for c in (small, large))
     assert soon <= late
@@ -196,12 +192,12 @@ def test_arms_share_their_dice_until_the_tumor_differs():
     """One scan more, an event less or another lesion moves no other roll."""
     one = course(40, 41, 42, 43, 44)
     two = Course((*LIVER, Lesion("T2", "lung")), one.days, one.mm * [1.0, 0.5])
-    error, calendar = ReadingError(), ScanCalendar(window_days=5)
+    error, calendar = ReadingError(), ScanCalendar(window="5 d")
     first, second = (scan(c, calendar, 220.0, DICE, error) for c in (one, two))
     short = scan(one, calendar, 120.0, DICE, error)
     assert (second.um[:, 0] == first.um[:, 0]).all() and second.days == first.days
     assert (short.um == first.um[: len(short.days)]).all()
-    other = scan(one, calendar, 220.0, PatientDice(7, 4), error)
+    other = scan(one, calendar, 220.0, Dice(7, 4), error)
     assert (other.um != first.um).all()
 
 
@@ -210,8 +206,8 @@ def test_what_happens_before_a_course_differs_is_the_same():
     grown = 40 * np.exp2((grid + 10) / 150)
     treated = np.where(grid <= 200, grown, np.interp(200, grid, grown) * np.exp2(-(grid - 200) / 150))
     for patient in range(30):
-        dice = PatientDice(4, patient)
-        a, b = (follow(Course(LIVER, grid, mm[:, None]), 1, Protocol(), dice) for mm in (grown, treated))
+        dice = Dice(4, patient)
+        a, b = (follow(Course(LIVER, grid, mm[:, None]), 1, Evaluation(), dice) for mm in (grown, treated))
         early = [[day for day in f.events.new_lesions if day <= 200] for f in (a, b)]
         assert early[0] == early[1]
         if min(a.end, b.end) <= 200:
@@ -222,21 +218,21 @@ def test_what_happens_before_a_course_differs_is_the_same():
 def test_a_patient_is_followed_to_death_or_the_end_and_not_scanned_after_clinical_progression():
     body = course(*np.linspace(60, 120, 20))
     for patient in range(60):
-        seen = follow(body, 1, Protocol(), PatientDice(9, patient))
+        seen = follow(body, 1, Evaluation(), Dice(9, patient))
         assert seen.end == min(seen.events.death or 1e9, body.end)
         assert seen.table.days[-1] <= min(seen.end, seen.events.clinical_progression or 1e9)
 
 
 def test_every_switch_is_recorded():
-    switches = recorded(*Protocol(error=ReadingError()))
-    assert switches["Policy.confirm_min_days"] == 28 and switches["ScanCalendar.every_days"] == 56
-    assert switches["Hazards.death"] == 0.0016 and switches["ReadingError.sd_mm"] == 1.5
-    assert len(switches) == 9 + 4 + 8 + 3
+    switches = Evaluation(reading_error=ReadingError()).recorded()
+    assert switches["response.confirm_min"] == 28 and switches["scans.every"] == 56
+    assert switches["hazards.death"] == 0.0016 and switches["reading_error.sd"] == 1.5
+    assert len(switches) == 9 + 4 + 8 + 3 and "hazards.death" in Evaluation().recorded()
 
 
 def test_a_calendar_that_irecist_cannot_confirm_on_is_noted():
-    assert notes(Protocol()) == []
-    (note,) = notes(Protocol(calendar=ScanCalendar(window_days=7)))
-    assert "up to 70 d apart" in note and "[28, 70]" in note
-    wide = Policy(irecist_window_days=(28, 70))
-    assert notes(Protocol(policy=wide, calendar=ScanCalendar(window_days=7))) == []
+    assert Evaluation().notes() == []
+    (note,) = Evaluation(scans=ScanCalendar(window="7 d")).notes()
+    assert "up to 70 d apart" in note and "[28 d, 70 d]" in note
+    wide = Policy(irecist_window=("28 d", "70 d"))
+    assert Evaluation(wide, ScanCalendar(window="7 d")).notes() == []

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .course import Course
-from .dice import PatientDice
+from .dice import Dice
 from .policy import Hazards
 
 MOST_NEW = 10  # lesions that a patient can gain: more change no response
@@ -25,19 +25,19 @@ class Events(NamedTuple):
     new_lesions: tuple[float, ...]
 
 
-def draw(course: Course, sld_mm: np.ndarray, ecog: int, hazards: Hazards, dice: PatientDice) -> Events:
+def draw(course: Course, sld_mm: np.ndarray, ecog: int, hazards: Hazards, dice: Dice) -> Events:
     """Events from day 0 to the course's end.
 
     sld_mm : float[T], the true sum of diameters of the target lesions on the course's days.
     """
     days, sld, growing = _from_day_zero(course, sld_mm)
     frailty = math.exp(hazards.per_ecog * (ecog - hazards.ecog))
-    dying = hazards.death * (sld / hazards.sld_mm) ** hazards.sld_power * frailty
-    death = _invert(days, _cumulative(days, 0.5 * (dying[1:] + dying[:-1])), dice.uniform("death"))
+    dying = hazards.death * (sld / hazards.sld) ** hazards.sld_power * frailty
+    death = _invert(days, _cumulative(days, 0.5 * (dying[1:] + dying[:-1])), dice("death"))
     worse = _cumulative(days, hazards.clinical_progression * growing)
     return Events(
         death,
-        _invert(days, worse, dice.uniform("clinical progression")),
+        _invert(days, worse, dice("clinical progression")),
         _new_lesions(days, _cumulative(days, hazards.new_lesion * growing), dice),
     )
 
@@ -64,12 +64,12 @@ def _invert(days: np.ndarray, cumulative: np.ndarray, uniform: float, already: f
     return float(days[after - 1] + (level - low) / (high - low) * (days[after] - days[after - 1]))
 
 
-def _new_lesions(days: np.ndarray, cumulative: np.ndarray, dice: PatientDice) -> tuple[float, ...]:
+def _new_lesions(days: np.ndarray, cumulative: np.ndarray, dice: Dice) -> tuple[float, ...]:
     """Days on which lesions come: a Poisson process, one uniform a lesion."""
     found: list[float] = []
     level = 0.0
     for number in range(MOST_NEW):
-        uniform = dice.uniform("new lesion", number)
+        uniform = dice("new lesion", number)
         day = _invert(days, cumulative, uniform, level)
         if day is None:
             break

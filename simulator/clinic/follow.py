@@ -6,9 +6,9 @@ import numpy as np
 
 from . import events, scans
 from .course import Course
-from .dice import PatientDice
+from .dice import Dice
 from .lesions import MM, LesionTable, choose_targets
-from .policy import Hazards, Policy, ReadingError, ScanCalendar
+from .policy import Evaluation
 
 
 class Followed(NamedTuple):
@@ -19,39 +19,17 @@ class Followed(NamedTuple):
     end: float
 
 
-class Protocol(NamedTuple):
-    """The rules of a trial about scans, responses and what befalls its patients."""
-
-    policy: Policy = Policy()
-    calendar: ScanCalendar = ScanCalendar()
-    hazards: Hazards = Hazards()
-    error: ReadingError | None = None
-
-
-def notes(protocol: Protocol) -> list[str]:
-    """What in these rules will surprise a reader of the results, in sentences for the synopsis."""
-    calendar, latest = protocol.calendar, protocol.policy.irecist_window_days[1]
-    apart = calendar.every_days + 2.0 * calendar.window_days
-    if apart <= latest:
-        return []
-    return [
-        f"Scans come up to {apart:g} d apart, but iRECIST confirms only up to {latest:g} d after an "
-        "unconfirmed progression: what the next scan shows later stays unconfirmed. A window of "
-        f"[{protocol.policy.irecist_window_days[0]:g}, {apart:g}] would reach it."
-    ]
-
-
-def follow(course: Course, ecog: int, protocol: Protocol, dice: PatientDice) -> Followed:
+def follow(course: Course, ecog: int, rules: Evaluation, dice: Dice) -> Followed:
     """Follow a patient until death or the course's end; scans stop at clinical progression.
 
     course : known from the baseline scan on.  ecog : 0–4, at baseline.
     """
-    baseline = np.rint(course.at(protocol.calendar.baseline_day) * MM)
-    targets = list(choose_targets(course.lesions, baseline, protocol.policy))
+    baseline = np.rint(course.at(-rules.scans.baseline) * MM)
+    targets = list(choose_targets(course.lesions, baseline, rules.response))
     sld = course.mm[:, targets].sum(axis=1)
-    befell = events.draw(course, sld, ecog, protocol.hazards, dice)
+    befell = events.draw(course, sld, ecog, rules.hazards, dice)
     end = min(day for day in (befell.death, course.end) if day is not None)
     last = end if befell.clinical_progression is None else min(end, befell.clinical_progression)
-    seen = scans.with_new_lesions(course, befell.new_lesions, protocol.hazards)
-    table = scans.scan(seen, protocol.calendar, last, dice, protocol.error)
+    seen = scans.with_new_lesions(course, befell.new_lesions, rules.hazards)
+    table = scans.scan(seen, rules.scans, last, dice, rules.reading_error)
     return Followed(table, befell, end)

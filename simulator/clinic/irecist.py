@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..base.errors import InputError
 from . import recist
 from .lesions import MM, LesionTable, Roles, choose_targets
 from .policy import Policy
@@ -44,16 +43,7 @@ class _Pending:
 
 
 def assess(table: LesionTable, policy: Policy) -> tuple[IResponse, ...]:
-    """Responses at the visits after baseline, up to and with iCPD.
-
-    Raises InputError where the window of confirmation ends before it begins.
-    """
-    soonest, latest = policy.irecist_window_days
-    if soonest > latest:
-        raise InputError(
-            f"The iRECIST window begins after {soonest:g} d and ends after {latest:g} d.",
-            "Give the earlier day first, as in [28, 56].",
-        )
+    """Responses at the visits after baseline, up to and with iCPD."""
     roles = table.roles(policy)
     new = _NewLesions(table, policy)
     history: list[IResponse] = []
@@ -120,7 +110,7 @@ def _confirmed(
 
 def _in_window(pending: _Pending, found: Reading, policy: Policy) -> bool:
     """Not before the window after the iUPD, and no later than its end after the last visit that showed it."""
-    soonest, latest = policy.irecist_window_days
+    soonest, latest = policy.irecist_window
     return found.day - pending.since >= soonest and found.day - pending.last <= latest
 
 

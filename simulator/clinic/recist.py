@@ -149,7 +149,7 @@ def continues_pr(history: Sequence[Response], policy: Policy) -> bool:
 def response_at(history: Sequence[Response], level: str, policy: Policy) -> int | None:
     """Place of the first visit whose CR (or, for `level` PR, CR or PR) counts; None without one.
 
-    Where confirmation is asked for, a later visit `confirm_min_days` on must show it again, with nothing
+    Where confirmation is asked for, a later visit `confirm_min` on must show it again, with nothing
     but such responses and `may_stand_between` in between.
     """
     wanted = (CR,) if level == CR else (CR, PR)
@@ -160,7 +160,7 @@ def response_at(history: Sequence[Response], level: str, policy: Policy) -> int 
             return i
         for later in history[i + 1 :]:
             if later.overall in wanted:
-                if later.day - first.day >= policy.confirm_min_days:
+                if later.day - first.day >= policy.confirm_min:
                     return i
             elif later.overall not in policy.may_stand_between:
                 break
@@ -172,6 +172,6 @@ def best(history: Sequence[Response], policy: Policy) -> str:
     for level in (CR, PR):
         if response_at(history, level, policy) is not None:
             return level
-    if any(r.overall in (CR, PR, SD) and r.day >= policy.sd_min_days for r in history):
+    if any(r.overall in (CR, PR, SD) and r.day >= policy.sd_min for r in history):
         return SD
     return PD if any(r.overall == PD for r in history) else NE

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..base.errors import InputError
 from .course import ABSENT_MM, Course
-from .dice import PatientDice
+from .dice import Dice, normal
 from .lesions import (
     ABSENT,
     MEASURED,
@@ -20,24 +19,18 @@ from .lesions import (
 from .policy import Hazards, ReadingError, ScanCalendar
 
 
-def scan_days(calendar: ScanCalendar, end: float, dice: PatientDice) -> list[tuple[float, bool]]:
+def scan_days(calendar: ScanCalendar, end: float, dice: Dice) -> list[tuple[float, bool]]:
     """Day of every scan up to `end`, the baseline first, and whether it was done.
 
     A scan falls evenly within its window, by dice of the patient and the number of the scan.
-    Raises InputError where windows would overlap.
     """
-    if 2.0 * calendar.window_days >= calendar.every_days:
-        raise InputError(
-            f"Scans every {calendar.every_days:g} d in windows of ±{calendar.window_days:g} d overlap.",
-            "Make window_days smaller than half of every_days.",
-        )
-    days = [(calendar.baseline_day, True)]
+    days = [(-calendar.baseline, True)]
     number = 1
-    while number * calendar.every_days - calendar.window_days <= end:
-        shift = (2.0 * dice.uniform("scan window", number) - 1.0) * calendar.window_days
-        day = number * calendar.every_days + shift
+    while number * calendar.every - calendar.window <= end:
+        shift = (2.0 * dice("scan window", number) - 1.0) * calendar.window
+        day = number * calendar.every + shift
         if day <= end:
-            days.append((day, dice.uniform("missed scan", number) >= calendar.missed))
+            days.append((day, dice("missed scan", number) >= calendar.missed))
         number += 1
     return days
 
@@ -57,7 +50,7 @@ def with_new_lesions(course: Course, days: Sequence[float], hazards: Hazards) ->
     columns, lesions = [old], list(course.lesions)
     for number, day in enumerate(days, 1):
         then = whole[np.searchsorted(grid, day)]
-        size = hazards.new_lesion_mm * whole / then if then > 0.0 else np.zeros(len(grid))
+        size = hazards.new_lesion_size * whole / then if then > 0.0 else np.zeros(len(grid))
         columns.append(np.where(grid >= day, size, 0.0)[:, None])
         lesions.append(Lesion(f"new {number}", organ))
     return Course(tuple(lesions), grid, np.hstack(columns))
@@ -67,7 +60,7 @@ def scan(
     course: Course,
     calendar: ScanCalendar,
     end: float,
-    dice: PatientDice,
+    dice: Dice,
     error: ReadingError | None = None,
 ) -> LesionTable:
     """Read the lesions at every scan up to `end` (death, or the day a patient leaves the study).
@@ -92,9 +85,10 @@ def scan(
     return LesionTable(course.lesions, [day for day, _ in visits], state, um)
 
 
-def _read(mm: float, scan: int, lesion: int, dice: PatientDice, error: ReadingError | None) -> float:
+def _read(mm: float, scan: int, lesion: int, dice: Dice, error: ReadingError | None) -> float:
     """What a reader makes of a lesion of `mm`."""
     if error is None:
         return mm
-    spread = float(np.hypot(error.sd_mm, error.sd_relative * mm))
-    return mm * (1.0 + error.reader * dice.normal("reader")) + spread * dice.normal("reading", scan, lesion)
+    spread = float(np.hypot(error.sd, error.relative * mm))
+    bias = error.reader * normal(dice("reader"))
+    return mm * (1.0 + bias) + spread * normal(dice(f"reading of lesion {lesion}", scan))

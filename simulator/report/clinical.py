@@ -4,7 +4,7 @@ Each takes tables as a trial writes them, with the names of CDISC, and returns a
 `Missing` where they hold nothing to draw.  The arm named `reference` is drawn in ink.
 
 adtr : USUBJID, ARM, PARAMCD (SUMDIAM), ADY, PCHG [%].
-adrs : USUBJID, ARM, PARAMCD (OVRLRESP at ADY, BOR), AVALC.
+adrs : USUBJID, ARM, PARAMCD (BOR), AVALC.
 adtte : USUBJID, ARM, PARAMCD (OS, PFS …), AVAL [d], CNSR, EVNTDESC.
 rates : ARM, CRITERIA, PARAMCD (ORR, DCR), N, COUNT, AVAL, LOW, HIGH, LEVEL.
 """
@@ -183,8 +183,8 @@ def swimmer(adtte: pd.DataFrame, adrs: pd.DataFrame) -> Plot:
     times = adtte.pivot(index=["ARM", "USUBJID"], columns="PARAMCD", values=["AVAL", "CNSR"])
     arms = arms_of(adtte)
     best = best_responses(adrs)
-    visits = adrs[(adrs["PARAMCD"] == "OVRLRESP") & adrs["AVALC"].isin(["CR", "PR"])]
-    onset = visits.groupby(["ARM", "USUBJID"])["ADY"].min()
+    days = times["AVAL"]
+    onset = (days["PFS"] - days["DOR"]).dropna() if "DOR" in days else pd.Series(dtype=float)
     most = max(int(times.loc[arm].shape[0]) for arm in arms)
     across = min(3, len(arms))
     legend = [*_response_legend(list(best)), *_swim_marks()]
@@ -210,8 +210,8 @@ def swimmer(adtte: pd.DataFrame, adrs: pd.DataFrame) -> Plot:
         axes.spines["left"].set_visible(False)
         axes.set_title(f"{clean(arm, 26)}, n = {len(mine)}")
     caption = (
-        "Ordered by time on study, longest on top. Progression is that of RECIST 1.1, on a scan or clinical. "
-        "A bar without a square ends alive."
+        "Ordered by time on study, longest on top. Progression is that of RECIST 1.1, on a scan or clinical; "
+        "a first response is one that counts towards the best. A bar without a square ends alive."
     )
     return Plot("swimmer", "Swimmer plot", caption, figure)
 

@@ -35,11 +35,19 @@ def seen(color: str, vision: str) -> np.ndarray:
 
 @pytest.mark.parametrize("vision", VISION)
 @pytest.mark.parametrize(
-    "palette", [[*style.KINDS.values()], [style.INK, *style.ARMS]], ids=["kinds", "arms"]
+    "palette",
+    [[*style.KINDS.values()], [style.INK, *style.ARMS], [*style.RESPONSES.values()]],
+    ids=["kinds", "arms", "responses"],
 )
 def test_any_two_colors_differ_for_every_vision(palette, vision):
     near = min(np.linalg.norm(seen(a, vision) - seen(b, vision)) for a, b in combinations(palette, 2))
     assert near > 0.09  # four to five just noticeable differences
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_grades_darken_with_their_harm(vision):
+    lightness = [seen(style.GRADES[grade], vision)[0] for grade in sorted(style.GRADES)]
+    assert np.diff(lightness).max() < -0.09
 
 
 def test_a_users_kinds_have_colors_that_do_not_hang_on_their_order():

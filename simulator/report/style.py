@@ -51,6 +51,17 @@ COMPARTMENTS = {
     "tumor": KINDS["msc"],
 }
 
+# Best overall responses; NE is hatched too.  Grades of adverse events: the darker the worse.
+RESPONSES = {"CR": "#0b3c8c", "PR": "#4aa3df", "SD": "#d8b24a", "PD": "#b8401c", "NE": "#c3c8ce"}
+RESPONSE_WORDS = {
+    "CR": "complete response",
+    "PR": "partial response",
+    "SD": "stable disease",
+    "PD": "progressive disease",
+    "NE": "not evaluable",
+}
+GRADES = {1: "#f6dcc0", 2: "#eeab6e", 3: "#d3612e", 4: "#912a1a", 5: "#3f0d12"}
+
 _DRUGS = ("#5b6f94", "#8a5a44", "#4c8a7d")
 _MARKS = "osDv^"
 

@@ -35,6 +35,7 @@ _SHARED = (
     "use",
     "arms",
     "regimens",
+    "sweep",
 )
 _NESTED = ("cells", "fields", "body")  # sections that may stand under an arm's `tissue:`
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

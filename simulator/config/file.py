@@ -12,6 +12,7 @@ from .host_schema import Body, Drug
 from .quantities import Name, Strict, quantity
 from .reader import Reader
 from .schema import Block, Cell, Compare, Distribution, FieldModel, Record, Step, Tissue, Vocabulary
+from .sweep import SweepSection
 from .tree import Node, Problems
 
 
@@ -74,6 +75,7 @@ class File(Strict):
     population: dict[str, Distribution | None] | None = None
     phenotypes: dict[Name, Phenotype | None] = {}
     regimens: dict[Name, Any] = {}
+    sweep: SweepSection | None = None
 
 
 # Sections that this module does not read: they are built into models, arms and distributions.
@@ -91,6 +93,7 @@ ELSEWHERE = (
     "population",
     "phenotypes",
     "regimens",
+    "sweep",
 )
 
 

@@ -226,6 +226,10 @@ class Experiment:
     _models: OrderedDict = field(default_factory=OrderedDict, repr=False)
     _hashes: dict = field(default_factory=dict, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: not the models, which are built where they are needed."""
+        return {**vars(self), "_points": OrderedDict(), "_models": OrderedDict(), "_hashes": {}}
+
     @property
     def step(self) -> Step:
         """Step lengths."""

@@ -5,7 +5,7 @@ Every point is the experiment with the levels of its factors written over it; po
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -54,6 +54,14 @@ class Sweep:
         for factor, setting in zip(self.factors, settings, strict=True):
             tree = factor.applied(tree, setting)
         return tree
+
+    def touches(self, sections: Collection[str]) -> bool:
+        """Whether some factor moves a value of one of these sections."""
+        named = {key for factor in self.factors for level in factor.levels for key, _ in level.node.items()}
+        return bool(
+            named.union(path.partition(".")[0] for factor in self.factors for path in factor.paths)
+            & set(sections)
+        )
 
     def alone(self) -> list[tuple[Factor, list[tuple[Setting, ...]]]]:
         """For each factor the settings in which it alone moves, through all that must be possible."""

@@ -86,7 +86,7 @@ def _whole(
         "low": low,
         "high": high,
         **{word: int((chosen == word).sum()) for word in (LOWER, HIGHER, NOT_SEEN, TOO_FEW, UNDECIDED)},
-        "detectable": float(rows["detectable"].median()),
+        "detectable": float(rows["detectable"].dropna().median()),
         "overturned_by": ", ".join(overturning),
     }
 

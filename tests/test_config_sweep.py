@@ -223,6 +223,8 @@ def test_an_arm_without_the_product_is_the_same_run_at_every_point_that_differs_
         "cells.msc.rules.die.raised_by contact cd8={to: 1 /d}",
         "drugs.msc_cxcl9.lung_retention=0.5",
         "drugs.anti_pd1.kd=1 nM",
+        "body.homing=10",
+        "body.sensitized=1",
     ],
 )
 def test_what_cannot_act_before_day_0_leaves_the_burn_in_alone(tmp_path, changes):

@@ -30,6 +30,7 @@ sweep:
       levels:
         shipped: {}
         other:
+          use: [homing_doubled, sensitized, licensing_off]
           cells:
             msc:
               traits: {ox40l: 0.5}

@@ -14,6 +14,7 @@ from .schema import Behavior, Cell, Lesion, Model
 
 _SEEDED = ("tumor", "stroma", "vessel", "debris")  # bulk kinds that a block is seeded with
 _EXCHANGES = ("secrete", "take_up", "exchange")  # a field is solved where any kind, present or not, does so
+_OF_PRODUCTS = ("homing", "sensitized")  # of a body: how it takes cells that are infused
 
 
 def acting(model: Model, given: Collection[str]) -> dict[str, Any]:
@@ -28,6 +29,8 @@ def acting(model: Model, given: Collection[str]) -> dict[str, Any]:
     arriving = {
         drug.cell for name, drug in model.drugs.items() if name in given and isinstance(drug, CellProduct)
     }
+    for name in () if arriving else _OF_PRODUCTS:
+        plain["body"].pop(name, None)
     for lesion, found in zip(model.lesions, plain["lesions"], strict=True):
         for kind in absent_kinds(lesion, arriving):
             found["cells"][kind] = _outline(lesion.cells[kind])

@@ -117,6 +117,21 @@ def test_a_level_uses_entries_of_the_catalogue_that_the_file_does_not_use_yet(tm
     assert found.at(2).model(None, 1, "treatment").lesions[0].cells["tumor"].traits["mhc1"] == 0.5
 
 
+def test_an_arm_uses_entries_of_the_catalogue_from_day_0(tmp_path):
+    text = EXPERIMENT.replace("q7d: {doses: weekly}", "q7d: {doses: weekly, use: [slow.yaml]}")
+    (tmp_path / "slow.yaml").write_text("cells: {tumor: {behaviors: {die: {base: 0.05 /d}}}}\n")
+    found = experiment(tmp_path, text, ("population=null",))
+    death = [
+        24 * found.model("q7d", 1, phase).lesions[0].cells["tumor"].behaviors["die"].base
+        for phase in ("burn_in", "treatment")
+    ]
+    assert death == pytest.approx([0.12, 0.05])
+    assert found.burn_in_digest("q7d", 1, 1) == found.burn_in_digest("q21d", 1, 1)
+    (tmp_path / "slow.yaml").write_text("population: {body.weight: {log_sd: 0.1}}\n")
+    with pytest.raises(InputError, match=r"slow\.yaml:1:1: 'population' cannot differ between arms"):
+        experiment(tmp_path, text)
+
+
 def test_overrides_reach_into_a_sweep_and_remove_it(tmp_path):
     found = experiment(tmp_path, swept(HOMING, ENTRY))
     fewer = found.with_overrides(["sweep.factors.homing.values=[1e-4, 1e-3]"])

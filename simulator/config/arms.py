@@ -32,7 +32,6 @@ _SHARED = (
     "compare",
     "population",
     "phenotypes",
-    "use",
     "arms",
     "regimens",
     "sweep",

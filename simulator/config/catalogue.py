@@ -109,21 +109,24 @@ def compose(path: Path, catalogue: Catalogue, problems: Problems) -> Composed:
     return Composed(tree, composition.complete, frozenset(composition.seen))
 
 
-def compose_levels(
+def compose_parts(
     tree: Node, path: Path, catalogue: Catalogue, used: frozenset[Path], problems: Problems
 ) -> Node:
-    """The tree of the experiment at `path` with every level of its sweep laid over what the level uses.
+    """The tree of the experiment at `path` with its arms and its sweep's levels laid over what they use.
 
-    used : files that are in the tree already, which a level does not merge again.
+    used : files that are in the tree already, which a part does not merge again.
     """
-    for name, factor in (tree.get("sweep", "factors") or Node({}, tree.where, tree.key)).items():
-        for level, node in (factor.get("levels") or Node({}, tree.where, tree.key)).items():
-            if node.get("use") is not None:
-                composition = _Composition(catalogue, problems)
-                composition.seen |= used
-                tree = put(
-                    tree, ("sweep", "factors", name, "levels", level), composition.over(node, path, ())
-                )
+    nothing = Node({}, tree.where, tree.key)
+    places: list[tuple[str, ...]] = [("arms", name) for name, _ in (tree.get("arms") or nothing).items()]
+    for name, factor in (tree.get("sweep", "factors") or nothing).items():
+        levels = (factor.get("levels") or nothing).items()
+        places += [("sweep", "factors", name, "levels", level) for level, _ in levels]
+    for place in places:
+        node = tree.get(*place)
+        if node is not None and node.get("use") is not None:
+            composition = _Composition(catalogue, problems)
+            composition.seen |= used
+            tree = put(tree, place, composition.over(node, path, ()))
     return tree
 
 

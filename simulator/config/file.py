@@ -37,6 +37,7 @@ class ArmTissue(Tissue):
 class ArmSection(Strict):
     """What one arm is given, and what it has different from day 0."""
 
+    use: str | list[str] = []
     doses: Any = None
     cells: dict[Name, Cell | None] = {}
     fields: dict[Name, FieldModel | None] = {}

@@ -9,7 +9,7 @@ from typing import Any
 from ..base.errors import InputError, Location, did_you_mean
 from . import provenance
 from .arms import Arm, Phase, assemble, check_phenotypes, read_arms
-from .catalogue import Catalogue, compose, compose_levels, extend_drugs
+from .catalogue import Catalogue, compose, compose_parts, extend_drugs
 from .digests import digest
 from .dormant import acting, drugs_given
 from .factors import Setting
@@ -67,7 +67,7 @@ def _checked(
     """The experiment of a composed tree; every arm and phase is built once, and the extremes of patients."""
     for text in overrides:
         tree = override(tree, text, problems)
-    tree = compose_levels(tree, path, shelf, used, problems)
+    tree = compose_parts(tree, path, shelf, used, problems)
     tree, arms = read_arms(tree, shelf, problems)
     file = Reader(problems).section(File, tree, "The experiment", ignore=ELSEWHERE)
     burn_in = read_burn_in(tree.get("burn_in"), path.parent, problems)
@@ -261,7 +261,9 @@ class Experiment:
         """The experiment with every factor of the sweep at a setting.  Raises InputError."""
         assert self.sweep is not None, "only a sweep has settings"
         problems = Problems()
-        tree = extend_drugs(self.sweep.applied(self.tree, settings), self.catalogue, problems)
+        tree = self.sweep.applied(self.tree, settings)
+        tree = compose_parts(tree, self.path, self.catalogue, self.used, problems)
+        tree = extend_drugs(tree, self.catalogue, problems)
         tree, arms = read_arms(tree, self.catalogue, problems)
         if list(arms) != list(self.arms):
             names = ", ".join(sorted(set(arms) ^ set(self.arms)))

@@ -27,6 +27,7 @@ PART_COLUMNS = (
 )
 
 LOWER, HIGHER, NOT_SEEN, TOO_FEW, UNDECIDED = "lower", "higher", "not_seen", "too_few", "undecided"
+FINDINGS = (LOWER, HIGHER, NOT_SEEN, TOO_FEW, UNDECIDED)
 _THIRDS = ("lowest third", "middle third", "highest third")
 
 
@@ -85,7 +86,7 @@ def _whole(
         "share": holds / points,
         "low": low,
         "high": high,
-        **{word: int((chosen == word).sum()) for word in (LOWER, HIGHER, NOT_SEEN, TOO_FEW, UNDECIDED)},
+        **{word: int((chosen == word).sum()) for word in FINDINGS},
         "detectable": float(rows["detectable"].dropna().median()),
         "overturned_by": ", ".join(overturning),
     }

@@ -1,6 +1,7 @@
 """All that can be known to be wrong with an experiment, or weak, before anything runs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from .config.load import Experiment, load
 from .config.schema import Model
 from .experiment.designs.compare import FEW_MSCS, TOO_FEW_MSCS
 from .experiment.estimate import Estimate, estimate
+from .experiment.plan import Plan, plan
 from .run.expectation import expectations
 from .run.lesion import lesion_volume_ml
 from .run.simulation import doses_of
@@ -27,12 +29,14 @@ FAST_CLOCK = 0.2  # hazard × step above which an hourly draw distorts a process
 class Checked(NamedTuple):
     """An experiment without a problem, and what is known of it.
 
-    typical : the same with patients who do not vary; regimens : of each arm; warnings : what to beware of.
+    typical : the same with patients who do not vary and without its sweep; regimens : of each arm; planned :
+    its runs; warnings : what to beware of.
     """
 
     experiment: Experiment
     typical: Experiment
     regimens: dict[str, Regimen]
+    planned: Plan
     size: Estimate
     warnings: list[str]
 
@@ -49,14 +53,24 @@ def checked(file: str | Path, overrides: Iterable[str] = ()) -> Checked:
         with collecting(problems, experiment.locate(("arms", arm))):
             regimens[arm] = doses_of(experiment, arm)
             _compile(experiment, arm, regimens[arm])
-    size = None
+    problems += _levels(experiment)
+    planned = size = None
     with collecting(problems, experiment.locate(("block",))):
-        size = estimate(experiment)
-    if problems or size is None:
+        planned = plan(experiment)
+        size = estimate(experiment, planned)
+    if problems or planned is None or size is None:
         raise InputError(list(dict.fromkeys(problems)))
-    typical = experiment.with_overrides(["population=null"]) if experiment.population else experiment
-    warnings = [*_few_mscs(typical, regimens), *_fast_clocks(typical)]
-    return Checked(experiment, typical, regimens, size, warnings)
+    plain = [f"{key}=null" for key, found in _VARIES.items() if found(experiment)]
+    typical = experiment.with_overrides(plain) if plain else experiment
+    few = _few_mscs(typical, regimens) if experiment.sweep is None else _few_mscs_at_points(experiment)
+    return Checked(experiment, typical, regimens, planned, size, [*few, *_fast_clocks(typical)])
+
+
+# Sections by which runs differ beside their arms, and whether an experiment has them.
+_VARIES: dict[str, Callable[[Experiment], bool]] = {
+    "population": lambda experiment: bool(experiment.population),
+    "sweep": lambda experiment: experiment.sweep is not None,
+}
 
 
 def find(file: str | Path) -> Path:
@@ -87,19 +101,56 @@ def _compile(experiment: Experiment, arm: str, regimen: Regimen) -> None:
         Host(model.body, model.drugs, fields, doses, volumes)
 
 
+def _levels(experiment: Experiment) -> Iterator[Problem]:
+    """Every problem of building what the runs build, with each factor of a sweep alone at each setting."""
+    if experiment.sweep is None:
+        return
+    for factor, moves in experiment.sweep.alone():
+        for settings in moves:
+            setting = next(setting for setting in settings if setting is not None)
+            found: list[Problem] = []
+            with collecting(found, factor.place(setting).where):
+                point = experiment.derived(settings)
+                for arm in point.arms:
+                    _compile(point, arm, doses_of(point, arm))
+            for problem in found:
+                yield replace(problem, what=f"{factor.words(setting)}: {problem.what}")
+
+
 def _few_mscs(typical: Experiment, regimens: dict[str, Regimen]) -> Iterator[str]:
     """A sentence where doses of cells bring so few to a block that it cannot show what they do."""
-    fewest = {
-        arm: min(found.mscs for found in expected.values())
-        for arm, regimen in regimens.items()
-        if (expected := expectations(typical.model(arm, 1, "treatment"), regimen))
-    }
-    few = [f"{arm} {mscs:.2g}" for arm, mscs in fewest.items() if mscs < FEW_MSCS]
+    few = [f"{arm} {mscs:.2g}" for arm, mscs in _fewest(typical, regimens).items() if mscs < FEW_MSCS]
     if few:
         yield (
             f"{TOO_FEW_MSCS}: {', '.join(few)} expected per dose, where {FEW_MSCS:g} are needed to tell an "
             "effect from its absence; no comparison of these arms will speak for or against the therapy. "
             "Take a larger block, or ask what higher homing would do (tumor_fraction of the product)."
+        )
+
+
+def _fewest(experiment: Experiment, regimens: dict[str, Regimen]) -> dict[str, float]:
+    """By arm that is given cells, how many its smallest dose brings to a block of the first patient."""
+    return {
+        arm: min(found.mscs for found in expected.values())
+        for arm, regimen in regimens.items()
+        if (expected := expectations(experiment.model(arm, 1, "treatment"), regimen))
+    }
+
+
+def _few_mscs_at_points(experiment: Experiment) -> Iterator[str]:
+    """A sentence that counts the points of a sweep whose doses bring too few cells to some arm's block."""
+    fewest = []
+    for number, _ in experiment.points:
+        point = experiment.at(number)
+        mscs = _fewest(point, {arm: doses_of(point, arm) for arm in point.arms})
+        if mscs:
+            fewest.append(min(mscs.values()))
+    few = sum(mscs < FEW_MSCS for mscs in fewest)
+    if few:
+        yield (
+            f"{TOO_FEW_MSCS}: at {few} of {len(fewest)} points an arm's doses bring fewer than {FEW_MSCS:g} "
+            f"({min(fewest):.2g} at the fewest); no comparison with it there will speak for or against the "
+            "therapy. A larger block meets more."
         )
 
 

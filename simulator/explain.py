@@ -7,10 +7,11 @@ from typing import Any
 
 from .base import units
 from .check import Checked
+from .config.factors import Factor
 from .config.load import Experiment
+from .config.merge import DIRECTIONS
 from .config.schema import Action, Lesion, Model, Signal, Vocabulary
 from .experiment.estimate import duration
-from .experiment.plan import plan
 from .host_sentences import body_lines, drug_lines
 from .run.expectation import expectations
 from .run.lesion import block_ml, lesion_volume_ml
@@ -25,7 +26,8 @@ def explain(checked: Checked) -> str:
     typical = checked.typical.model(None, 1, "treatment")
     opening = [experiment.title, *experiment.description.splitlines()]
     return _page(opening, {
-        "Runs": _runs(experiment),
+        "Runs": _runs(checked),
+        "Sweep": _sweep(experiment),
         "Blocks": _blocks(typical),
         "Doses": _doses(checked),
         "Warnings": checked.warnings,
@@ -61,9 +63,10 @@ def _page(opening: Iterable[str], sections: Mapping[str, Iterable[str]]) -> str:
 # --- what is run -----------------------------------------------------------------------------------
 
 
-def _runs(experiment: Experiment) -> Iterator[str]:
-    planned = plan(experiment)
+def _runs(checked: Checked) -> Iterator[str]:
+    experiment, planned = checked.experiment, checked.planned
     counts = [
+        *([(len(experiment.points), "point")] if experiment.sweep is not None else []),
         (len(experiment.arms), "arm"),
         (experiment.patients, "patient"),
         (experiment.replicates, "replicate"),
@@ -76,9 +79,14 @@ def _runs(experiment: Experiment) -> Iterator[str]:
     if burn_in.tumor_cells is not None:
         grown = f"growth to {burn_in.tumor_cells:,} tumor cells"
     yield f"{product} = {_count(len(planned.runs), 'run')}, each {_days(experiment.duration)} from day 0."
+    if checked.size.made < checked.size.runs:
+        yield f"{_count(checked.size.made, 'run')} of them differ; the others are the same to the digit."
+    who, share = ("arms branch", "they differ by nothing but their treatment")
+    if experiment.sweep is not None:
+        who, share = ("arms and points branch", "those of one burn-in differ only by what acts from day 0 on")
     yield (
-        f"{_count(len(planned.burn_ins), 'burn-in')} before day 0 ({grown}); arms branch from the burn-in of "
-        "their patient and replicate and share its dice, so they differ by nothing but their treatment."
+        f"{_count(len(planned.burn_ins), 'burn-in')} before day 0 ({grown}); {who} from the burn-in of "
+        f"their patient and replicate and share its dice, so {share}."
     )
     own = [arm.name for arm in experiment.arms.values() if arm.own_burn_in]
     if own:
@@ -99,13 +107,49 @@ def _runs(experiment: Experiment) -> Iterator[str]:
             yield f"{arm.name} changes {'; '.join(changes)}."
 
 
+_DESIGNS = {
+    "grid": "every combination of levels",
+    "one_at_a_time": "the file itself, then each factor alone at each of its levels",
+    "latin_hypercube": "the file itself, then a Latin hypercube",
+    "sobol": "the file itself, then a Saltelli design on a Sobol sequence",
+    "morris": "the file itself, then Morris trajectories",
+}
+
+
+def _sweep(experiment: Experiment) -> Iterator[str]:
+    """The points of a sweep and what each factor moves."""
+    if experiment.sweep is None:
+        return
+    yield f"{_count(len(experiment.points), 'point')}: {_DESIGNS[experiment.sweep.design]}."
+    for factor in experiment.sweep.factors:
+        yield "  " + _factor(factor)
+        for level in factor.levels if not factor.paths else ():
+            changes = [f"{path} = {value}" for path, value in _leaves(level.node.plain())]
+            yield f"    {level.label}: {'; '.join(changes) or 'as in the file'}."
+    if experiment.sweep.smallest_effect is not None:
+        yield f"A change matters from {100.0 * experiment.sweep.smallest_effect:g} % on."
+    yield "All below is about the file itself."
+
+
+def _factor(factor: Factor) -> str:
+    """'homing: drugs.msc.tumor_fraction at 0.001, 0.01; 0.0003 in the file.'"""
+    paths = " and ".join(factor.paths) + " " if factor.paths else ""
+    if factor.range is not None:
+        ends = (units.format(end, factor.unit or "1") for end in (factor.range.low, factor.range.high))
+        said = f"from {' to '.join(ends)}{' on a logarithmic scale' if factor.log else ''}"
+    else:
+        said = "at " + ", ".join(factor.words(k).partition(" ")[2] for k in range(len(factor.levels)))
+    base = "" if factor.base is None else f"; {factor.words(None).partition(' ')[2]} in the file"
+    return f"{factor.name}: {paths}{said}{base}."
+
+
 def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of a tree by its dotted path, sources left out."""
+    """Every value of a tree by its dotted path, sources and what the path of a rule says already left out."""
     if not isinstance(tree, Mapping):
         yield path, tree
         return
     for key, child in tree.items():
-        if key != "source":
+        if key not in ("source", *DIRECTIONS):
             yield from _leaves(child, f"{path}.{key}" if path else str(key))
 
 
@@ -235,7 +279,7 @@ def _sources(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
 def _cost(checked: Checked) -> Iterator[str]:
     size = checked.size
     yield (
-        f"{_count(size.runs, 'run')} and {_count(size.burn_ins, 'burn-in')}, together about "
+        f"{size.work}, together about "
         f"{duration(size.seconds)} of work for one thread ({size.cell_hours / 1e6:,.0f} million cell-hours); "
         "runs share the processors."
     )

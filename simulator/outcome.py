@@ -1,5 +1,6 @@
 """What a study found, in a few aligned lines for the terminal."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,12 +10,16 @@ from .experiment.collect import Results
 from .experiment.designs.compare import FEW_MSCS, TOO_FEW_MSCS
 from .report import words
 
+_WIDTH = 100
+
 
 def outcome(results: Results) -> str:
-    """The arms with their MSCs and H_hot, then every declared contrast with its verdict."""
+    """The arms with their MSCs and H_hot, then every declared contrast with its verdict, or over a sweep."""
     contrasts = results.table("contrasts")
     parts = [_arms(results)]
-    if len(contrasts):
+    if results.plan.sweep is not None:
+        parts += _conclusions(results)
+    elif len(contrasts):
         first = contrasts.iloc[0]
         parts.append(f"{first['outcome']} on day {first['day']:g}, paired by patient and replicate:")
         parts.append(_aligned([_contrast(row) for row in contrasts.to_dict("records")]))
@@ -24,6 +29,14 @@ def outcome(results: Results) -> str:
                 "the therapy. Take a larger block, or ask what higher homing would do."
             )
     return "\n".join(parts)
+
+
+def _conclusions(results: Results) -> list[str]:
+    """How far each declared contrast holds over the points."""
+    declared, sweep = results.plan.compare or {}, results.plan.sweep or {}
+    rows = results.table("conclusions").to_dict("records")
+    told = (words.conclusion(row, sweep["design"], declared["outcome"], declared["level"]) for row in rows)
+    return [textwrap.fill(line, _WIDTH, subsequent_indent="  ") for line in told]
 
 
 def _arms(results: Results) -> str:

@@ -4,15 +4,19 @@ import hashlib
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from simulator.base.errors import InputError, Location, SimulatorError
 from simulator.config.host_schema import Antibody
 from simulator.config.schema import Block, Compare, Lesion, Tissue
+from simulator.config.sweep import Point, Sweep, read_sweep
+from simulator.config.tree import Problems, read_text
 from simulator.experiment.pools import Engine
 from simulator.run.storage import Column, LesionLayout, RunWriter
 
@@ -67,9 +71,35 @@ class FakeExperiment:
     compare: Compare | None = field(default_factory=lambda: Compare(reference="control"))
     trouble: dict[str, str] = field(default_factory=dict)  # "arm patient" or "burn-in patient": what happens
     marks: str = ""  # folder in which every task leaves a mark each time it is done
+    sweep: Sweep | None = None
+    # (values of the factors, arm, patient): the factor on tumor volume and the MSCs expected at a point
+    response: Callable[[dict[str, Any], str, int], tuple[float, float]] | None = None
+    point: int = 0
 
     path = Path("fake.yaml")
     burn_in = SimpleNamespace(time_h=24.0, tumor_cells=None, path=None, at_most_h=1440.0)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        return (Point(0, ()),) if self.sweep is None else self.sweep.points
+
+    def at(self, number: int) -> "FakeExperiment":
+        return replace(self, point=number)
+
+    def values(self) -> dict[str, Any]:
+        """The values of the factors here."""
+        if self.sweep is None:
+            return {}
+        point = next(point for point in self.points if point.number == self.point)
+        names = [factor.name for factor in self.sweep.factors]
+        return dict(zip(names, self.sweep.labels(point), strict=True))
+
+    def effect(self, arm: str, patient: int) -> tuple[float, float | None]:
+        """The factor on tumor volume and the MSCs expected, in an arm here; the control knows no factors."""
+        given = self.arms[arm]
+        if self.response is None or arm == "control":
+            return given.factor, given.expected_mscs
+        return self.response(self.values(), arm, patient)
 
     def burn_in_digest(self, arm: str, patient: int, replicate: int) -> str:
         own = arm if self.arms[arm].own_burn_in else ""
@@ -77,7 +107,9 @@ class FakeExperiment:
 
     def digest(self, arm: str, patient: int, replicate: int, doses: list) -> str:
         values = replace(self.arms[arm], doses=None)
-        return _hash("run", self.seed, patient, replicate, self.duration, vars(values), doses)
+        here = {} if arm == "control" else self.values()
+        grown = self.burn_in_digest(arm, patient, replicate)
+        return _hash("run", grown, self.duration, vars(values), doses, here)
 
     def locate_doses(self, arm: str):
         return lambda path: Location("fake.yaml", 7, 5)
@@ -89,6 +121,17 @@ class FakeExperiment:
 
     def without_trouble(self) -> "FakeExperiment":
         return replace(self, trouble={})
+
+
+def sweep_of(text: str, seed: int = 1) -> Sweep:
+    """The sweep of a YAML text, over an experiment of three values."""
+    base = "drugs: {msc: {homing: 0.01, gene: 10 ng/Mcell/d}}\ncells: {msc: {half_life: 2 d}}\n"
+    problems = Problems()
+    tree = read_text(base + text, "fake.yaml", problems)
+    found = None if tree is None else read_sweep(tree, seed, problems)
+    problems.done()
+    assert found is not None
+    return found
 
 
 def _hash(*parts: object) -> str:
@@ -117,7 +160,7 @@ def write_run(experiment, arm, patient, replicate, out: Path, host: str = "here"
     layout = LesionLayout((1, 1, 1), 15.0, series, [], [Column("id", "1", "", "i8")])
     facts = {"seed": experiment.seed, "patient": patient, "arm": arm, "replicate": replicate, "config": "",
              "digest": out.stem, "host": host, "started": "", "simulator_version": "0"}  # fmt: skip
-    given = experiment.arms[arm]
+    factor, mscs = experiment.effect(arm, patient)
     out.parent.mkdir(parents=True, exist_ok=True)
     days = [24.0 * day for day in DAYS]
     writer = RunWriter(
@@ -125,13 +168,13 @@ def write_run(experiment, arm, patient, replicate, out: Path, host: str = "here"
     )
     for day in DAYS:
         noise = 0.01 * replicate * patient if arm != "control" else 0.0
-        volume = (patient + noise) * np.exp(day) * (given.factor if day > 0 else 1.0)
+        volume = (patient + noise) * np.exp(day) * (factor if day > 0 else 1.0)
         values = {"tumor_volume": volume, "cd8_density": 10.0 * day, "h_hot": 0.1 * day}
         writer.write_record([values] * experiment.lesions, {"weight": 70.0})
     writer.write_snapshot([{}] * experiment.lesions, [{"id": np.arange(3)}] * experiment.lesions)
-    if given.expected_mscs is not None:
+    if mscs is not None:
         row = {"type": 0, "day": 0.0, "lesion": 0, "number": 1, "drug": b"msc", "unit": b"cells",
-               "planned": 1e6, "given": 1e6, "duration": 0.5, "expected_mscs": given.expected_mscs,
+               "planned": 1e6, "given": 1e6, "duration": 0.5, "expected_mscs": mscs,
                "arrived": 3}  # fmt: skip
         writer.write_events({name: [value] for name, value in row.items()})
     writer.close(complete=True)

@@ -466,7 +466,8 @@ def test_digests_see_numbers_not_words(tmp_path):
     found = {experiment(tmp_path, overrides=(o, "compare=null")).digest("q21d", 1, 1) for o in differ}
     assert base not in found and len(found) == len(differ)
     assert len({experiment(tmp_path).digest("q21d", p, r) for p in (1, 2) for r in (1, 2)}) == 4
-    assert experiment(tmp_path).digest("q21d", 1, 1, doses=[1]) != base
+    given = [["msc_cxcl9", 0.0, 1.0, "cells", 0.5]]
+    assert experiment(tmp_path).digest("q21d", 1, 1, doses=given) != base
 
 
 def test_the_order_of_keys_and_rows_changes_no_digest(tmp_path):

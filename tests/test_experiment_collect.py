@@ -42,7 +42,17 @@ def test_runs_have_a_row_each(results):
 
 def test_the_series_are_tidy_and_exact(results):
     series = results.table()
-    assert list(series) == ["arm", "patient", "replicate", "seed", "lesion", "day", "variable", "value"]
+    assert list(series) == [
+        "point",
+        "arm",
+        "patient",
+        "replicate",
+        "seed",
+        "lesion",
+        "day",
+        "variable",
+        "value",
+    ]
     assert len(series) == 12 * len(DAYS) * 3
     one = series.query("arm == 'msc' and patient == 3 and variable == 'tumor_volume'")
     expected = [3.03 * np.exp(day) * (0.8 if day else 1.0) for day in DAYS]

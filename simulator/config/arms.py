@@ -32,9 +32,9 @@ _SHARED = (
     "compare",
     "population",
     "phenotypes",
-    "use",
     "arms",
     "regimens",
+    "sweep",
 )
 _NESTED = ("cells", "fields", "body")  # sections that may stand under an arm's `tissue:`
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

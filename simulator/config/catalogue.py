@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from ..base.errors import InputError, Location, did_you_mean
 from .merge import key_rules, merge, put
@@ -34,6 +35,7 @@ class Catalogue:
                 f"There is no catalogue folder {self.folder}.", "Give the folder that holds cells/, drugs/ …"
             )
         self._trees: dict[Path, Node | None] = {}
+        self._sections: dict[str, dict[str, Node]] = {}
 
     @cached_property
     def entries(self) -> dict[str, list[Path]]:
@@ -61,11 +63,13 @@ class Catalogue:
 
     def section(self, name: str) -> dict[str, Node]:
         """Every entry of the files in the folder of a section; unreadable files are passed over."""
-        found: dict[str, Node] = {}
-        for path in sorted((self.folder / name).glob("*.yaml")):
-            tree = self.tree(path, Problems())
-            found |= dict((tree.get(name) or tree).items()) if tree is not None else {}
-        return found
+        if name not in self._sections:
+            found: dict[str, Node] = {}
+            for path in sorted((self.folder / name).glob("*.yaml")):
+                tree = self.tree(path, Problems())
+                found |= dict((tree.get(name) or tree).items()) if tree is not None else {}
+            self._sections[name] = found
+        return self._sections[name]
 
     @cached_property
     def traits(self) -> set[str]:
@@ -86,15 +90,44 @@ class Catalogue:
         return set(self.section(section))
 
 
-def compose(path: Path, catalogue: Catalogue, problems: Problems) -> tuple[Node | None, bool]:
-    """The tree of a file with all it uses, and whether nothing that it uses is missing.
+class Composed(NamedTuple):
+    """A tree with all it uses; `used` are the files in it, `complete` says that none is missing."""
+
+    tree: Node | None
+    complete: bool
+    used: frozenset[Path]
+
+
+def compose(path: Path, catalogue: Catalogue, problems: Problems) -> Composed:
+    """The tree of a file with all it uses.
 
     Depth-first, later over earlier, the file itself last; an entry that is used twice is merged once,
     where it comes first.
     """
     composition = _Composition(catalogue, problems)
     tree = composition.tree(path, (), None)
-    return tree, composition.complete
+    return Composed(tree, composition.complete, frozenset(composition.seen))
+
+
+def compose_parts(
+    tree: Node, path: Path, catalogue: Catalogue, used: frozenset[Path], problems: Problems
+) -> Node:
+    """The tree of the experiment at `path` with its arms and its sweep's levels laid over what they use.
+
+    used : files that are in the tree already, which a part does not merge again.
+    """
+    nothing = Node({}, tree.where, tree.key)
+    places: list[tuple[str, ...]] = [("arms", name) for name, _ in (tree.get("arms") or nothing).items()]
+    for name, factor in (tree.get("sweep", "factors") or nothing).items():
+        levels = (factor.get("levels") or nothing).items()
+        places += [("sweep", "factors", name, "levels", level) for level, _ in levels]
+    for place in places:
+        node = tree.get(*place)
+        if node is not None and node.get("use") is not None:
+            composition = _Composition(catalogue, problems)
+            composition.seen |= used
+            tree = put(tree, place, composition.over(node, path, ()))
+    return tree
 
 
 class _Composition:
@@ -111,11 +144,14 @@ class _Composition:
         if own is None:
             self.complete = False
             return None
-        here = path.resolve()
-        self.seen.add(here)
+        self.seen.add(path.resolve())
+        return self.over(own, path, (*inside, path.resolve()))
+
+    def over(self, own: Node, path: Path, inside: tuple[Path, ...]) -> Node:
+        """A tree written in the file at `path` over those it uses."""
         tree: Node | None = None
         for item in _used(own.get("use"), self.problems):
-            part = self._part(item, path, (*inside, here))
+            part = self._part(item, path, inside)
             if part is not None:
                 tree = merge(tree, part)
         rest = Node({key: node for key, node in own.items() if key != "use"}, own.where, own.key)

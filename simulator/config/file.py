@@ -12,6 +12,7 @@ from .host_schema import Body, Drug
 from .quantities import Name, Strict, quantity
 from .reader import Reader
 from .schema import Block, Cell, Compare, Distribution, FieldModel, Record, Step, Tissue, Vocabulary
+from .sweep import SweepSection
 from .tree import Node, Problems
 
 
@@ -36,6 +37,7 @@ class ArmTissue(Tissue):
 class ArmSection(Strict):
     """What one arm is given, and what it has different from day 0."""
 
+    use: str | list[str] = []
     doses: Any = None
     cells: dict[Name, Cell | None] = {}
     fields: dict[Name, FieldModel | None] = {}
@@ -74,6 +76,7 @@ class File(Strict):
     population: dict[str, Distribution | None] | None = None
     phenotypes: dict[Name, Phenotype | None] = {}
     regimens: dict[Name, Any] = {}
+    sweep: SweepSection | None = None
 
 
 # Sections that this module does not read: they are built into models, arms and distributions.
@@ -91,6 +94,7 @@ ELSEWHERE = (
     "population",
     "phenotypes",
     "regimens",
+    "sweep",
 )
 
 

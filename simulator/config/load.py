@@ -1,28 +1,36 @@
 """Experiment files: read, checked as a whole, and turned into the models of their runs."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from io import StringIO
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..base.errors import InputError, Location, did_you_mean
 from . import provenance
 from .arms import Arm, Phase, assemble, check_phenotypes, read_arms
-from .catalogue import Catalogue, compose, extend_drugs
+from .catalogue import Catalogue, compose, compose_parts, extend_drugs
 from .digests import digest
+from .dormant import acting, drugs_given
+from .factors import Setting
 from .file import ELSEWHERE, BurnIn, File, Records, check_compare, read_burn_in, read_records
-from .merge import list_rules, merge, override, put, split_path
+from .levels import check_levels
+from .merge import list_rules, override, put
 from .model import Builder
 from .names import Known, names_in
 from .population import Deviates, Population, deviates_of
 from .reader import Reader
+from .resolved import person, to_yaml
 from .schema import VERSION, Compare, Lesion, Model, Step, Vocabulary
+from .sweep import Point, Sweep, read_sweep
 from .tree import Node, Problems
 
 _EXTREME = 6.0  # standard deviations within which every patient must be possible
 _KEPT_MODELS = 128
+_KEPT_POINTS = 4
+
+
+__all__ = ["Experiment", "load", "to_yaml"]
 
 
 def load(
@@ -35,15 +43,16 @@ def load(
     """
     problems = Problems()
     shelf = Catalogue(catalogue)
-    tree, complete = compose(Path(path), shelf, problems)
+    composed = compose(Path(path), shelf, problems)
+    tree = composed.tree
     if tree is None:
         problems.done()
         raise AssertionError("no tree and no problem")
     tree = extend_drugs(tree, shelf, problems)
-    if not complete:  # what is missing would look like a hundred other mistakes
+    if not composed.complete:  # what is missing would look like a hundred other mistakes
         Reader(problems).section(File, tree, "The experiment", ignore=ELSEWHERE)
         problems.done()
-    return _checked(tree, Path(path), vocabulary, shelf, tuple(overrides), problems)
+    return _checked(tree, Path(path), vocabulary, shelf, composed.used, tuple(overrides), problems)
 
 
 def _checked(
@@ -51,19 +60,21 @@ def _checked(
     path: Path,
     vocabulary: Vocabulary,
     shelf: Catalogue,
+    used: frozenset[Path],
     overrides: tuple[str, ...],
     problems: Problems,
 ) -> "Experiment":
     """The experiment of a composed tree; every arm and phase is built once, and the extremes of patients."""
     for text in overrides:
         tree = override(tree, text, problems)
+    tree = compose_parts(tree, path, shelf, used, problems)
     tree, arms = read_arms(tree, shelf, problems)
     file = Reader(problems).section(File, tree, "The experiment", ignore=ELSEWHERE)
     burn_in = read_burn_in(tree.get("burn_in"), path.parent, problems)
     records = read_records(tree.get("record"), problems)
     population = Population(tree.get("population"), problems)
     builder = Builder(vocabulary, Known(names_in(tree), shelf), problems)
-    model = _check_models(tree, arms, population, builder)
+    _check_models(tree, arms, population, builder)
     if file is not None and file.compare is not None:
         fields = names_in(tree)["fields"]
         check_compare(
@@ -76,9 +87,10 @@ def _checked(
             records,
             problems,
         )
+    sweep = read_sweep(tree, 0 if file is None else file.seed, problems)
     problems.done()
-    assert file is not None and model is not None, "a section failed without a problem"
-    return Experiment(
+    assert file is not None, "a section failed without a problem"
+    experiment = Experiment(
         title=file.title or path.stem,
         description=file.description,
         path=path,
@@ -90,26 +102,27 @@ def _checked(
         burn_in=burn_in,
         record=records,
         compare=file.compare,
-        step=model.step,
         idle=builder.idle.sentences(),
         tree=tree,
         vocabulary=vocabulary,
         catalogue=shelf,
         population=population,
+        used=used,
+        sweep=sweep,
     )
+    check_levels(experiment, problems)
+    problems.done()
+    return experiment
 
 
-def _check_models(tree: Node, arms: dict[str, Arm], population: Population, builder: Builder) -> Model | None:
-    """Build every arm and phase, every phenotype, and the patients at the ends of the population.
-
-    Returns the model without arm and patient.
-    """
+def _check_models(tree: Node, arms: dict[str, Arm], population: Population, builder: Builder) -> None:
+    """Build every arm and phase, every phenotype, and the patients at the ends of the population."""
     problems = builder.problems
 
     def build(arm: str | None, phase: Phase, of: Node = tree) -> Model | None:
         return builder.model(assemble(of, arm, phase, population, None, problems))
 
-    base = build(None, "treatment")
+    build(None, "treatment")
     for name, arm in arms.items():
         if arm.overrides:
             first, last = build(name if arm.own_burn_in else None, "burn_in"), build(name, "treatment")
@@ -122,7 +135,6 @@ def _check_models(tree: Node, arms: dict[str, Arm], population: Population, buil
     population.check(lesions[0] if lesions else tree, builder.known, builder.idle, problems)
     if population and not len(problems):
         _check_extremes(tree, population, builder)
-    return base
 
 
 def _as_phenotype(tree: Node, name: str) -> Node | None:
@@ -187,7 +199,8 @@ class Experiment:
     """What an experiment file describes, checked; its models are built when asked for.
 
     duration : h; patients : how many, numbered from 1; replicates : how many of each patient and arm;
-    record : schedules from day 0; idle : sentences about what has no effect here.
+    record : schedules from day 0; idle : sentences about what has no effect here; used : the files in its
+    tree; sweep : the design of its points, of which this is number `point`.
     """
 
     title: str
@@ -201,14 +214,64 @@ class Experiment:
     burn_in: BurnIn
     record: Records
     compare: Compare | None
-    step: Step
     idle: list[str]
     tree: Node = field(repr=False)
     vocabulary: Vocabulary = field(repr=False)
     catalogue: Catalogue = field(repr=False)
     population: Population = field(repr=False)
+    used: frozenset[Path] = field(repr=False)
+    sweep: Sweep | None = field(repr=False)
+    point: int = 0
+    _points: OrderedDict = field(default_factory=OrderedDict, repr=False)
     _models: OrderedDict = field(default_factory=OrderedDict, repr=False)
     _hashes: dict = field(default_factory=dict, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: not the models, which are built where they are needed."""
+        return {**vars(self), "_points": OrderedDict(), "_models": OrderedDict(), "_hashes": {}}
+
+    @property
+    def step(self) -> Step:
+        """Step lengths."""
+        return self.model(None, 1, "treatment").step
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The points that are run; without a sweep only number 0, the experiment itself."""
+        return self.sweep.points if self.sweep is not None else (Point(0, ()),)
+
+    def at(self, number: int) -> "Experiment":
+        """The experiment of one point of the sweep; point 0 is this one.
+
+        Raises InputError where there is no such point, or its levels contradict each other.
+        """
+        if number == self.point:
+            return self
+        if number not in self._points:
+            found = next((point for point in self.points if point.number == number), None)
+            if found is None:
+                last = self.points[-1].number
+                raise InputError(f"There is no point {number}.", f"The last point of the sweep is {last}.")
+            self._points[number] = self.derived(found.settings, number)
+            if len(self._points) > _KEPT_POINTS:
+                self._points.popitem(last=False)
+        return self._points[number]
+
+    def derived(self, settings: Sequence[Setting], number: int = 0) -> "Experiment":
+        """The experiment with every factor of the sweep at a setting.  Raises InputError."""
+        assert self.sweep is not None, "only a sweep has settings"
+        problems = Problems()
+        tree = self.sweep.applied(self.tree, settings)
+        tree = compose_parts(tree, self.path, self.catalogue, self.used, problems)
+        tree = extend_drugs(tree, self.catalogue, problems)
+        tree, arms = read_arms(tree, self.catalogue, problems)
+        if list(arms) != list(self.arms):
+            names = ", ".join(sorted(set(arms) ^ set(self.arms)))
+            problems.add(f"A level of a sweep adds or removes arms: {names}.", "All points share their arms.")
+        population = Population(tree.get("population"), problems)
+        problems.done()
+        point = replace(self, tree=tree, arms=arms, population=population, point=number, sweep=None)
+        return replace(point, _points=OrderedDict(), _models=OrderedDict(), _hashes={})
 
     def model(self, arm: str | None, patient: int, phase: Phase) -> Model:
         """The model of one phase ("burn_in" or "treatment") of an arm (None: no arm) for a patient.
@@ -240,16 +303,20 @@ class Experiment:
         own = arm is not None and (
             self.arms[arm].own_burn_in if phase == "burn_in" else bool(self.arms[arm].overrides)
         )
+        if not (arm is not None and self.arms[arm].overrides):
+            phase = "treatment"  # nothing changes on day 0
         return (arm if own else None, patient if self.population else 1, phase)
 
-    def _hash(self, arm: str | None, patient: int, phase: Phase) -> str:
-        key = self._key(arm, patient, phase)
+    def _hash(self, arm: str | None, patient: int, phase: Phase, given: Collection[str] | None) -> str:
+        """Hash of a model as far as it can act where the drugs `given` are given; None: all of it."""
+        key = (self._key(arm, patient, phase), given)
         if key not in self._hashes:
-            self._hashes[key] = digest(self.model(arm, patient, phase))
+            model = self.model(arm, patient, phase)
+            self._hashes[key] = digest(model if given is None else acting(model, given))
         return self._hashes[key]
 
     def burn_in_digest(self, arm: str | None, patient: int, replicate: int) -> str:
-        """Hash (32 hex digits) of everything that decides the state at day 0."""
+        """Hash (32 hex digits) of everything that decides the state at day 0, before any drug is given."""
         burn_in = self.burn_in._asdict()
         if self.burn_in.path is not None:
             burn_in["path"] = provenance.file_hash(self.path.parent / self.burn_in.path)
@@ -261,22 +328,23 @@ class Experiment:
                 patient,
                 replicate,
                 burn_in,
-                self._hash(arm, patient, "burn_in"),
+                self._hash(arm, patient, "burn_in", frozenset()),
             ]
         )
 
     def digest(self, arm: str | None, patient: int, replicate: int, doses: Any = None) -> str:
         """Hash (32 hex digits) of everything that decides a run's file.
 
-        doses : the arm's doses in a canonical form (`Regimen.canonical()`); if None as written, with the
-        content of the tables they name.
+        doses : the arm's doses in a canonical form (`Regimen.canonical()`), from which what cannot act is
+        known; if None as written, with the content of the tables they name.
         """
+        given = None if doses is None else drugs_given(doses)
         if doses is None and arm is not None:
             doses = _with_tables(self.arms[arm].doses, self.path.parent)
         return digest(
             [
                 self.burn_in_digest(arm, patient, replicate),
-                self._hash(arm, patient, "treatment"),
+                self._hash(arm, patient, "treatment", given),
                 doses,
                 self.duration,
                 str(self.record.series),
@@ -292,8 +360,8 @@ class Experiment:
         self._key(arm, patient, "treatment")
         tree = self.tree
         if self.population:
-            tree = _person(tree, self.population, deviates_of(self.seed, patient))
-        left_out = ("arms", "population", "compare", "regimens")
+            tree = person(tree, self.population, deviates_of(self.seed, patient))
+        left_out = ("arms", "population", "compare", "regimens", "sweep")
         sections = {key: tree.get(key) for key in File.model_fields if key not in left_out}
         plain = {key: node.plain() for key, node in sections.items() if node is not None}
         if arm is not None and (own := tree.get("arms", arm)) is not None:
@@ -302,7 +370,8 @@ class Experiment:
 
     def with_overrides(self, overrides: Sequence[str]) -> "Experiment":
         """The experiment with 'a.b.c=value' texts applied over it.  Raises InputError."""
-        return _checked(self.tree, self.path, self.vocabulary, self.catalogue, tuple(overrides), Problems())
+        own = (self.tree, self.path, self.vocabulary, self.catalogue, self.used)
+        return _checked(*own, tuple(overrides), Problems())
 
     def locate_doses(self, arm: str) -> Callable[[Sequence[str | int]], Location | None]:
         """Where parts of an arm's doses were written: a function of the path below `doses`."""
@@ -322,31 +391,3 @@ def _with_tables(doses: Any, folder: Path) -> Any:
     if isinstance(name, str) and name.endswith(".csv") and (folder / name).is_file():
         return {"csv": provenance.file_hash(folder / name)}
     return doses
-
-
-def _person(tree: Node, population: Population, deviates: Deviates) -> Node:
-    """The tree with a patient's values, also where a phenotype has its own."""
-    problems = Problems()
-    result = population.applied(tree, deviates, problems)
-    for name, phenotype in (tree.get("phenotypes") or Node({}, tree.where, tree.key)).items():
-        drawn = population.applied(merge(tree, phenotype), deviates, problems)
-        for path in population.rows:
-            keys = split_path(path)
-            value = drawn.get(*keys)
-            if phenotype.get(*keys) is not None and value is not None:
-                result = put(result, ("phenotypes", name, *keys), value)
-    problems.done()
-    return result
-
-
-def to_yaml(plain: Any) -> str:
-    """Plain data as YAML text that `tree.read_text` reads back to the same."""
-    from ruamel.yaml import YAML
-
-    yaml: Any = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.width = 110
-    yaml.sort_base_mapping_type_on_output = False
-    stream = StringIO()
-    yaml.dump(plain, stream)
-    return stream.getvalue()

@@ -144,7 +144,7 @@ def override(root: Node, text: str, problems: Problems) -> Node:
         problems.add("An override must read path=value.", "Write e.g. --set duration='42 d'.", where)
         return root
     node = read_value(value, file, problems)
-    if node is None or not _path_known(root, path, where, problems):
+    if node is None or not path_known(root, path, where, problems):
         return root
     if "rules" not in path[:-1]:
         keys = [str(part) for part in path]
@@ -167,7 +167,7 @@ def split_path(text: str) -> list[str | int]:
     return [int(part) if part.isascii() and part.isdigit() else part for part in parts]
 
 
-def _path_known(root: Node, path: list[str | int], where: Location, problems: Problems) -> bool:
+def path_known(root: Node, path: list[str | int], where: Location, problems: Problems) -> bool:
     """Whether the names and list positions on the way exist; says what is wrong otherwise."""
     node: Node | None = root
     for depth, part in enumerate(path[:-1]):

@@ -128,7 +128,7 @@ def drawn(row: Distribution, current: Any, deviate: float) -> str | int | float:
     if row.share is not None:
         return 1.0 if _STANDARD.cdf(deviate) < row.share else 0.0
     center = row.median if row.sd is None else row.mean
-    number, unit = _split(current if center is None else center)
+    number, unit = number_and_unit(current if center is None else center)
     if row.log_sd is not None:
         if number <= 0:
             raise InputError(
@@ -145,7 +145,7 @@ def drawn(row: Distribution, current: Any, deviate: float) -> str | int | float:
     return f"{value!r} {unit}" if unit else value
 
 
-def _split(given: Any) -> tuple[float, str]:
+def number_and_unit(given: Any) -> tuple[float, str]:
     """Number and unit of a value as written."""
     if isinstance(given, int | float) and not isinstance(given, bool):
         return float(given), ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.errors import InputError
-from .plan import plan
+from .plan import Plan, plan
 from .words import count, duration, large
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ AGENT_BYTES = 96  # of one lymphoid cell or MSC in the compact lists and tables
 PROCESS_BYTES = 300e6  # interpreter, libraries, compiled kernels
 SPEED = 1e6  # cell-hours per second and thread, the least the engine is built for
 _SECTION_MM = 0.011  # cells/mm² are counted in a 4-µm section plus a 7-µm cell: validation.md §5
+_SIZED = ("arms", "block", "phenotypes", "population", "tissue")  # sections that decide the size of a run
 _UNKNOWN_GROWTH_H = 240.0  # a burn-in until a size: its time is known only afterwards
 
 
@@ -26,7 +27,9 @@ _UNKNOWN_GROWTH_H = 240.0  # a burn-in until a size: its time is known only afte
 class Estimate:
     """The size of an experiment.  Cells and memory are of its largest run; time is on one thread."""
 
+    points: int  # of a sweep, or 1
     runs: int
+    made: int  # runs to make: those that are the same to the digit are made once
     burn_ins: int
     sites: int
     cells: float  # living cells at the start of treatment
@@ -40,24 +43,33 @@ class Estimate:
     def __str__(self) -> str:
         memory = f"{self.memory / 1e9:,.1f} of {self.memory_available / 1e9:,.1f} GB of memory"
         return (
-            f"{count(self.runs, 'run')} and {count(self.burn_ins, 'burn-in')}; the largest has "
+            f"{self.work}; the largest has "
             f"{self.sites:,} sites and about {large(self.cells)} cells, and takes {memory} "
             f"({self.memory_limit}). In all {large(self.cell_hours)} cell-hours: about "
             f"{duration(self.seconds)} on one thread, at {large(self.speed)} a second."
         )
 
+    @property
+    def work(self) -> str:
+        """What there is to do, in words: '36 points, 288 runs (120 differ) and 4 burn-ins'."""
+        points = f"{count(self.points, 'point')}, " if self.points > 1 else ""
+        differ = f" ({self.made:,} differ)" if self.made < self.runs else ""
+        return f"{points}{count(self.runs, 'run')}{differ} and {count(self.burn_ins, 'burn-in')}"
 
-def estimate(experiment: "Experiment", speed: float = SPEED) -> Estimate:
+
+def estimate(experiment: "Experiment", planned: Plan | None = None, speed: float = SPEED) -> Estimate:
     """Estimate cells, memory and time of an experiment before anything runs.
 
-    speed : cell-hours per second and thread.  Growth is left out, so a nodule's time is a lower
-    bound.  Raises InputError where the largest run needs more memory than there is.
+    planned : its plan, if made already; speed : cell-hours per second and thread.  Growth is left out, so
+    a nodule's time is a lower bound.  Raises InputError where the largest run needs more memory than
+    there is.
     """
-    planned = plan(experiment)
-    sizes = {arm: _size(experiment.model(arm, 1, "treatment").lesions) for arm in experiment.arms}
+    planned = planned or plan(experiment)
+    sizes = _sizes(experiment)
     burn_in_hours = _burn_in_hours(experiment)
-    cell_hours = sum(sizes[run.arm][1] * experiment.duration for run in planned.runs)
-    cell_hours += sum(sizes[burn_in.arm][1] * burn_in_hours for burn_in in planned.burn_ins)
+    made = {run.digest: run for run in planned.runs}.values()
+    cell_hours = sum(sizes[run.point, run.arm][1] * experiment.duration for run in made)
+    cell_hours += sum(sizes[each.point, each.arm][1] * burn_in_hours for each in planned.burn_ins)
     sites, cells, memory = (max(size[k] for size in sizes.values()) for k in range(3))
     available, limit = memory_limit()
     if memory > available:
@@ -67,7 +79,9 @@ def estimate(experiment: "Experiment", speed: float = SPEED) -> Estimate:
             "Take a smaller block.shape, or a machine with more memory.",
         )
     return Estimate(
+        points=len(planned.points),
         runs=len(planned.runs),
+        made=len(made),
         burn_ins=len(planned.burn_ins),
         sites=int(sites),
         cells=cells,
@@ -78,6 +92,20 @@ def estimate(experiment: "Experiment", speed: float = SPEED) -> Estimate:
         speed=speed,
         seconds=cell_hours / speed,
     )
+
+
+def _sizes(experiment: "Experiment") -> dict[tuple[int, str], tuple[int, float, float]]:
+    """Sites, living cells and bytes of a run, by point and arm."""
+
+    def sizes(point: "Experiment") -> dict[str, tuple[int, float, float]]:
+        return {arm: _size(point.model(arm, 1, "treatment").lesions) for arm in point.arms}
+
+    sweep, found = experiment.sweep, {}
+    alike = None if sweep is not None and sweep.touches(_SIZED) else sizes(experiment)
+    for number, *_ in experiment.points:
+        for arm, size in (alike or sizes(experiment.at(number))).items():
+            found[number, arm] = size
+    return found
 
 
 def work_hours(experiment: "Experiment") -> tuple[float, float]:

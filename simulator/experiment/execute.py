@@ -62,12 +62,14 @@ def execute(
     for name, given in (("workers", workers), ("threads", threads)):
         if given is not None and given < 1:
             raise InputError(f"{given} {name} can do nothing.", f"Give --{name} 1 or more, or leave it out.")
-    planned, size, study = plan(experiment), estimate(experiment), Study(out)
+    planned = plan(experiment)
+    size, study = estimate(experiment, planned), Study(out)
     runs = planned.shard(*shard) if shard else planned.runs
+    files = len({run.digest for run in runs})
     if dry_run:
         missing = _missing(study, runs)
         log.info("%s", _cost(size))
-        log.info("To do in %s: %d of %s.", study.path, len(missing), count(len(runs), "run"))
+        log.info("To do in %s: %d of %s.", study.path, len(missing), count(files, "run"))
         return None
     with _interruptible(), study.lock(shard), ExitStack() as stack:
         said = study.prepare(planned, force)
@@ -77,14 +79,14 @@ def execute(
             log.info("%s", sentence)
         log.debug("%s", size)
         todo = _missing(study, runs)
-        log.info("To do: %d of %s.", len(todo), count(len(runs), "run"))
+        log.info("To do: %d of %s.", len(todo), count(files, "run"))
         failed: list[Failed] = []
         if todo:
             means = _means(todo, size, workers, threads, scheduler, engine or _simulation())
-            failed = _run(experiment, study, todo, len(runs), means, progress)
+            failed = _run(experiment, study, todo, files, means, progress)
         results = collect(study.path)
         if failed:
-            raise _failure(failed, len(runs), study)
+            raise _failure(failed, files, study)
         log.debug("%s", results)
         return results
 
@@ -99,8 +101,7 @@ def _missing(study: Study, runs: tuple[Run, ...]) -> list[Run]:
 
 def _cost(size: Estimate) -> str:
     """The size of a study in a line; `simulator explain` says more."""
-    made = f"{count(size.runs, 'run')} and {count(size.burn_ins, 'burn-in')}"
-    return f"{made}, about {duration(size.seconds)} of work for one thread."
+    return f"{size.work}, about {duration(size.seconds)} of work for one thread."
 
 
 def _simulation() -> Engine:

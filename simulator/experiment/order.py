@@ -37,14 +37,14 @@ class Order:
         for run in runs:
             who = (run.arm, run.patient, run.replicate)
             start = study.burn_in_file(run.burn_in)
-            task = Task(run.digest, *who, study.run_file(run.digest), start, threads)
+            task = Task(run.digest, *who, study.run_file(run.digest), start, threads, run.point)
             if start.is_file():
                 self._ready.append(task)
             elif run.burn_in in self._waiting:
                 self._waiting[run.burn_in].append(task)
             else:
                 self._waiting[run.burn_in] = [task]
-                self._ready.append(Task(run.burn_in, *who, start, None, threads))
+                self._ready.append(Task(run.burn_in, *who, start, None, threads, run.point))
         self._ready = deque(sorted(self._ready, key=lambda task: task.start is None))
 
     def tasks(self) -> list[Task]:

@@ -1,53 +1,59 @@
-"""What an experiment runs: every arm of every patient and replicate, and who shares which burn-in."""
+"""What an experiment runs: every arm of every patient, replicate and point, and who shares which burn-in."""
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..base.errors import InputError
+from ..base.errors import InputError, Problem
 from ..body.regimen import Regimen, parse
 
 if TYPE_CHECKING:
     from ..config.load import Experiment
 
-_FORMAT = "msc-simulator plan 1"
+_FORMAT = "msc-simulator plan 2"
 
 
 @dataclass(frozen=True)
 class BurnIn:
-    """Growth before day 0, done once for all runs that branch from it; `arm` is one of theirs."""
+    """Growth before day 0, done once for all runs that branch from it; `arm`, `point` are one of theirs."""
 
     digest: str
     arm: str
     patient: int
     replicate: int
+    point: int = 0
 
 
 @dataclass(frozen=True)
 class Run:
-    """One arm of one replicate of one patient; `burn_in` is the digest of what it branches from."""
+    """One arm of one replicate of one patient at one point of a sweep; `burn_in` is the digest of what it
+    branches from, `point` 0 where there is no sweep."""
 
     digest: str
     arm: str
     patient: int
     replicate: int
     burn_in: str
+    point: int = 0
 
     def __str__(self) -> str:
-        return f"{self.arm}, patient {self.patient}, replicate {self.replicate}"
+        where = f", point {self.point}" if self.point else ""
+        return f"{self.arm}, patient {self.patient}, replicate {self.replicate}{where}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All runs of an experiment in a fixed order: by patient, replicate, then arm as in the file.
+    """All runs of an experiment in a fixed order: by point, patient, replicate, then arm as in the file.
 
-    Patients and replicates count from 1.  Arms that are the same to the digit share a digest, and
-    so one run file.  `compare` is the declared comparison: reference, outcome, day, level; or None.
+    Patients and replicates count from 1.  Runs that are the same to the digit share a digest, and so one
+    file.  `compare` is the declared comparison: reference, outcome, day, level; or None.  `sweep` is the
+    design with its factors, or None; `points` holds of each point its number and the values of the factors.
     """
 
     title: str
@@ -60,6 +66,13 @@ class Plan:
     compare: dict[str, Any] | None
     runs: tuple[Run, ...]
     burn_ins: tuple[BurnIn, ...]
+    sweep: dict[str, Any] | None = None
+    points: tuple[tuple[Any, ...], ...] = ((0,),)
+
+    @property
+    def factors(self) -> list[dict[str, Any]]:
+        """The factors of the sweep as `config.sweep` describes them; none without one."""
+        return [] if self.sweep is None else self.sweep["factors"]
 
     @property
     def digest(self) -> str:
@@ -69,23 +82,24 @@ class Plan:
     def shard(self, number: int, count: int) -> tuple[Run, ...]:
         """The runs of shard `number` (from 1) of `count`: a partition that keeps burn-ins together.
 
-        Runs of one burn-in are split only where it has more than an even share of all runs.
-        Raises InputError unless 1 ≤ number ≤ count.
+        Runs that share a file stay in one shard.  Those of one burn-in are split only where it has more
+        than an even share of all files.  Raises InputError unless 1 ≤ number ≤ count.
         """
         if not 1 <= number <= count:
             raise InputError(f"There is no shard {number} of {count}.", _SHARD_HELP)
-        pieces = sorted(self._pieces(-(-len(self.runs) // count)), key=len, reverse=True)
-        shards: list[list[Run]] = [[] for _ in range(count)]
-        for piece in pieces:
+        limit = -(-len({run.digest for run in self.runs}) // count)
+        shards: list[list[str]] = [[] for _ in range(count)]
+        for piece in sorted(self._pieces(limit), key=len, reverse=True):
             min(shards, key=len).extend(piece)
-        mine = set(map(_identity, shards[number - 1]))
-        return tuple(run for run in self.runs if _identity(run) in mine)
+        mine = set(shards[number - 1])
+        return tuple(run for run in self.runs if run.digest in mine)
 
-    def _pieces(self, limit: int) -> Iterable[list[Run]]:
-        groups: dict[str, list[Run]] = {}
+    def _pieces(self, limit: int) -> Iterable[list[str]]:
+        """Digests in groups of one burn-in, at most `limit` in each."""
+        groups: dict[str, dict[str, None]] = {}
         for run in self.runs:
-            groups.setdefault(run.burn_in, []).append(run)
-        for group in groups.values():
+            groups.setdefault(run.burn_in, {})[run.digest] = None
+        for group in map(list, groups.values()):
             yield from (group[start : start + limit] for start in range(0, len(group), limit))
 
     def to_json(self) -> str:
@@ -102,6 +116,7 @@ class Plan:
             digest = held.pop("digest")
             for name, kind in (("runs", Run), ("burn_ins", BurnIn)):
                 held[name] = tuple(kind(**entry) for entry in held[name])
+            held["points"] = tuple(map(tuple, held["points"]))
             plan = Plan(**{**held, "arms": tuple(held["arms"])})
             if plan.digest != digest:
                 raise ValueError("it was edited or is damaged")
@@ -120,19 +135,19 @@ class Plan:
 def plan(experiment: "Experiment") -> Plan:
     """Lay out the runs of an experiment and the burn-ins that they share.
 
-    Arms share the burn-in of their patient and replicate, unless one changes something before
-    day 0.  Raises InputError where the doses of an arm cannot be given, with all their problems.
+    Arms and points share the burn-in of their patient and replicate, unless they change something before
+    day 0.  Raises InputError where the doses of an arm cannot be given, or a point cannot be, with all
+    its problems.
     """
-    doses = {arm: regimen_of(experiment, arm).canonical() for arm in experiment.arms}
     runs: list[Run] = []
     burn_ins: dict[str, BurnIn] = {}
-    for patient in range(1, experiment.patients + 1):
-        for replicate in range(1, experiment.replicates + 1):
-            for arm in experiment.arms:
-                burn_in = experiment.burn_in_digest(arm, patient, replicate)
-                burn_ins.setdefault(burn_in, BurnIn(burn_in, arm, patient, replicate))
-                digest = experiment.digest(arm, patient, replicate, doses[arm])
-                runs.append(Run(digest, arm, patient, replicate, burn_in))
+    for number, *_ in experiment.points:
+        with at_point(experiment, number) as point:
+            for run in _runs(point, number):
+                burn_in = BurnIn(run.burn_in, run.arm, run.patient, run.replicate, number)
+                burn_ins.setdefault(run.burn_in, burn_in)
+                runs.append(run)
+    sweep = experiment.sweep
     return Plan(
         title=experiment.title,
         version=__version__,
@@ -144,7 +159,33 @@ def plan(experiment: "Experiment") -> Plan:
         compare=_comparison(experiment),
         runs=tuple(runs),
         burn_ins=tuple(burn_ins.values()),
+        sweep=None if sweep is None else sweep.plain(),
+        points=tuple((p.number, *(sweep.labels(p) if sweep else ())) for p in experiment.points),
     )
+
+
+def _runs(point: "Experiment", number: int) -> Iterator[Run]:
+    """Every run of one point."""
+    doses = {arm: regimen_of(point, arm).canonical() for arm in point.arms}
+    for patient in range(1, point.patients + 1):
+        for replicate in range(1, point.replicates + 1):
+            for arm in point.arms:
+                burn_in = point.burn_in_digest(arm, patient, replicate)
+                digest = point.digest(arm, patient, replicate, doses[arm])
+                yield Run(digest, arm, patient, replicate, burn_in, number)
+
+
+@contextmanager
+def at_point(experiment: "Experiment", number: int) -> "Iterator[Experiment]":
+    """The experiment of one point; an InputError inside the `with` says which point it is about."""
+    try:
+        yield experiment.at(number)
+    except InputError as error:
+        if number == 0:
+            raise
+        where = f"Point {number} of the sweep"
+        problems = [Problem(f"{where}: {each.what}", each.help, each.where) for each in error.problems]
+        raise InputError(problems) from error
 
 
 def regimen_of(experiment: "Experiment", arm: str) -> Regimen:
@@ -181,7 +222,3 @@ def _comparison(experiment: "Experiment") -> dict[str, Any] | None:
         "day": day,
         "level": declared.level,
     }
-
-
-def _identity(run: Run) -> tuple[str, int, int]:
-    return run.arm, run.patient, run.replicate

@@ -53,9 +53,11 @@ class Task(NamedTuple):
     out: Path
     start: Path | None
     threads: int | None  # None: as many as the worker that does it has
+    point: int = 0  # of a sweep
 
     def __str__(self) -> str:
-        who = f"patient {self.patient}, replicate {self.replicate}"
+        where = f", point {self.point}" if self.point else ""
+        who = f"patient {self.patient}, replicate {self.replicate}{where}"
         return f"burn-in of {who}" if self.start is None else f"{self.arm}, {who}"
 
 
@@ -92,7 +94,7 @@ def perform(engine: Engine, experiment: Any, task: Task, report: Callable[[float
     """Do one task here; what goes wrong comes back as a value, so that the other tasks go on."""
     try:
         task.out.parent.mkdir(parents=True, exist_ok=True)
-        who = (experiment, task.arm, task.patient, task.replicate)
+        who = (experiment.at(task.point), task.arm, task.patient, task.replicate)
         if task.start is None:
             engine.grow(*who, task.out, threads=task.threads, report=report)
         else:

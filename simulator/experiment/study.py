@@ -189,9 +189,12 @@ def _differences(held: Plan, new: Plan) -> list[str]:
             found.append(f"{getattr(held, name)} {name} there, {getattr(new, name)} here")
     if gone := [arm for arm in held.arms if arm not in new.arms]:
         found.append(f"arms that this study lacks: {', '.join(gone)}")
+    if (held.sweep, held.points) != (new.sweep, new.points):
+        found.append("another sweep")
     if not found:
-        theirs = {(r.arm, r.patient, r.replicate): r.digest for r in held.runs}
-        arms = {r.arm for r in new.runs if theirs.get((r.arm, r.patient, r.replicate), r.digest) != r.digest}
+        theirs = {(r.point, r.arm, r.patient, r.replicate): r.digest for r in held.runs}
+        mine = {(r.point, r.arm, r.patient, r.replicate): r for r in new.runs}
+        arms = {r.arm for who, r in mine.items() if theirs.get(who, r.digest) != r.digest}
         found.append(f"other values in arms {', '.join(a for a in new.arms if a in arms)}")
     return found
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..experiment.designs import compare
+from ..experiment.designs import compare, conclusions
 from ..experiment.designs.paired import POWER
 from .canvas import clean
 from .stats import split_outcome
@@ -70,6 +70,54 @@ def sentence(row: Row) -> str:
     if verdict == compare.NOT_SEEN:
         return f"{who}: no difference in {what} seen {day}: {found}.{_unseen(row)}"
     return f"{who}: {what} {found} {day}."
+
+
+def finding(word: str, outcome: str) -> str:
+    """A finding of a sweep: 'smaller', 'no difference seen', 'too few MSCs to tell'."""
+    size = split_outcome(outcome)[1].endswith(_SIZES)
+    return {
+        conclusions.LOWER: "smaller" if size else "lower",
+        conclusions.HIGHER: "larger" if size else "higher",
+        conclusions.NOT_SEEN: "no difference seen",
+        conclusions.TOO_FEW: "too few MSCs to tell",
+    }.get(word, word)
+
+
+def conclusion(row: Row, design: str, outcome: str, level: float) -> str:
+    """A declared contrast over a sweep: what is found, at how much of it, and what overturns it."""
+    first, _, second = str(row["quantity"]).partition(" - ")
+    who = f"{clean(first, 60)} against {clean(second, 60)}"
+    what, points = outcome_words(outcome), int(row["points"])
+    found = finding(str(row["finding"]), outcome)
+    holds = f"{int(row['holds'])} of {points} points"
+    others = [
+        f"{finding(word, outcome)} at {int(row[word])}"
+        for word in conclusions.FINDINGS
+        if row[word] and word != row["finding"]
+    ]
+    if design == "grid":
+        said = f"{who}: {what} {found} at {holds} of the grid"
+    elif design == "one_at_a_time":
+        said = f"{who}: {what} {found} as the file stands, and so at {holds} with one factor moved"
+    else:
+        share = f"{100 * float(row['share']):.0f} % of the sampled space"
+        if math.isfinite(float(row["low"])):
+            ends = f"{100 * float(row['low']):.0f}–{100 * float(row['high']):.0f}"
+            share += f" ({holds}, {100 * level:g} % interval {ends})"
+        said = f"{who}: {what} {found} as the file stands, and so in {share}"
+    said += f"; {', '.join(others)}" if others else ""
+    overturned = row["overturned_by"]
+    turned = f" Overturned by {overturned}." if isinstance(overturned, str) and overturned else ""
+    return f"{said}.{turned}{_power(row, outcome)}"
+
+
+def _power(row: Row, outcome: str) -> str:
+    """How large an effect the points could have missed."""
+    detectable = float(row["detectable"])
+    if not math.isfinite(detectable):
+        return ""
+    smaller, larger = effect(-detectable, outcome), effect(detectable, outcome)
+    return f" Half the points would see a true effect of {smaller} or {larger} with power {POWER:g}."
 
 
 def _found(row: Row) -> str:

@@ -80,6 +80,12 @@ class Contrast:
         """First over second, geometric mean of the pairs; NaN unless the outcome is a log."""
         return math.exp(self.difference) if self.outcome.startswith("log ") else math.nan
 
+    @staticmethod
+    def columns() -> list[str]:
+        """Names of the values of a `row`, in their order."""
+        names = [field.name for field in dataclasses.fields(Contrast)]
+        return [*names[:-1], "ratio", names[-1]]
+
     def row(self) -> dict[str, float | int | str]:
         """The contrast as one row of a table; the notes as one text."""
         row = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

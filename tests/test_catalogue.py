@@ -213,10 +213,10 @@ def test_the_catalogue_holds_what_the_calibration_found(tissue, tmp_path):
 PER_DAY = [
     ("cd8.die + leave", 0.10, 0.10, 0.2),
     ("cd8.kill", 16, 16, 16),
-    ("cd8.kill to target pdl1", 4.8, 4.8, 4.8),
-    ("cd8.divide to engaged", 0.2, 0.2, 0.5),
+    ("cd8.kill to target pdl1", 4.8, 4.8, 6.4),
+    ("cd8.divide to engaged", 0.2, 0.2, 0.8),
     ("cd8.divide to target pdl1", 0.05, 0.05, 0.3),
-    ("cd8.divide to ox40_signal", 0.3, 0.3, 0.75),
+    ("cd8.divide to ox40_signal", 0.3, 0.3, 1.2),
     ("cd8.switch exhausted to engaged", 0.2, 0.2, 0.3),
     ("tumor.divide to o2", 0.139, 0.139, 0.46),
     ("nk.kill", 3, 3, 3),

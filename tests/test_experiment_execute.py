@@ -369,7 +369,7 @@ def test_ctrl_c_and_termination_stop_cleanly(tmp_path, marks, out, sent, workers
         os.killpg(process.pid, sent)  # as a terminal does
     else:
         process.send_signal(sent)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert not list(out.glob("lock*"))

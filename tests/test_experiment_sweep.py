@@ -143,7 +143,7 @@ def test_workers_and_this_process_give_the_same_tables(tmp_path):
     run(tmp_path / "one", experiment(SMALL, patients=1))
     run(tmp_path / "two", experiment(SMALL, patients=1), workers=2)
     made = sorted((tmp_path / "one" / "tables").iterdir())
-    assert len(made) == 12
+    assert len(made) == 13
     for path in made:
         assert path.read_bytes() == (tmp_path / "two" / "tables" / path.name).read_bytes()
 
@@ -216,7 +216,7 @@ def test_the_tables_of_a_design_are_made_and_no_others(tmp_path, results):
 def test_a_study_without_a_sweep_has_no_table_of_points(tmp_path):
     plain = run(tmp_path / "out", FakeExperiment())
     assert plain.runs.point.unique().tolist() == [0]
-    assert {path.stem for path in (plain.path / "tables").iterdir()} == set(TABLES[:4])
+    assert {path.stem for path in (plain.path / "tables").iterdir()} == set(TABLES[:5])
     with pytest.raises(InputError, match="Only a sweep has a table 'points'"):
         plain.table("points")
 

@@ -1,7 +1,8 @@
 """Tidy tables of a study, made from its run files one at a time, and the results a user holds.
 
 `runs.csv` has a row a run; `series.csv` a row a run, lesion, day and variable; `doses.csv` a row a run
-and dose; `contrasts.csv` a row an arm of the declared comparison, at each point of a sweep.
+and dose; `contrasts.csv` a row an arm of the declared comparison, at each point of a sweep;
+`attribution.csv` what each dose brought (`attribution`).
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import numpy as np
 from ..base.errors import InputError, did_you_mean
 from ..base.log import get_logger
 from ..run import reading
+from . import attribution
 from .designs.compare import Contrast, Member, contrast, contrasts
 from .designs.sweep import TABLES as SWEEP_TABLES, course_rows, outcome_rows, write_sweep
 from .plan import Plan, Run
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-TABLES = ("runs", "series", "doses", "contrasts", *SWEEP_TABLES)
+_OF_ANY = ("runs", "series", "doses", "contrasts", "attribution")
+TABLES = (*_OF_ANY, *SWEEP_TABLES)
 _OUTCOME = "log tumor_volume"
 _SUMMED = {"cells", "sites", "mm", "mm3", "mL"}  # units of what adds up over a patient's lesions
 _WHO = ("point", "arm", "patient", "replicate")
@@ -38,6 +41,7 @@ _DOSES = (*_WHO, "lesion", "number", "drug", "day", "planned", "given", "unit", 
           "expected_mscs", "arrived")  # fmt: skip
 _SERIES = (*_WHO, "seed", "lesion", "day", "variable", "value")
 _CONTRASTS = ("point", *Contrast.columns())
+_BROUGHT = (*_WHO, *attribution.COLUMNS)
 _KEPT_RUNS = 64  # files whose series are held: points share runs, an arm without the product above all
 _MOST_ROWS = 5_000_000  # of the series of a sweep
 
@@ -62,7 +66,8 @@ class Results:
         return self.table("runs")
 
     def table(self, name: str = "series") -> "pd.DataFrame":
-        """A tidy table: 'runs', 'series' (days, and units as in the run files), 'doses', 'contrasts'.
+        """A tidy table: 'runs', 'series' (days, and units as in the run files), 'doses', 'contrasts' or
+        'attribution'.
 
         Of a sweep also 'points', 'factors', 'outcomes', 'courses', 'conclusions', 'parts' and, by its design,
         'effects', 'sensitivity' or 'threshold'; see `experiment.designs.sweep`.  Raises InputError for
@@ -73,7 +78,7 @@ class Results:
         if name not in TABLES:
             raise InputError(f"There is no table '{name}'.", did_you_mean(name, TABLES))
         if name in SWEEP_TABLES and self.plan.sweep is None:
-            raise InputError(f"Only a sweep has a table '{name}'.", did_you_mean("", TABLES[:4]))
+            raise InputError(f"Only a sweep has a table '{name}'.", did_you_mean("", _OF_ANY))
         path = self._study.tables / f"{name}.csv"
         if name in SWEEP_TABLES and not path.is_file() and path.with_name("points.csv").is_file():
             made = [table for table in TABLES if path.with_name(f"{table}.csv").is_file()]
@@ -179,13 +184,14 @@ class _Writer:
 
     def __init__(self, study: Study, plan: Plan, stack: ExitStack):
         self.study, self.plan = study, plan
-        self.runs, self.series, self.doses, self.contrasts = (
-            stack.enter_context(Table(study.tables, name)) for name in TABLES[:4]
+        self.runs, self.series, self.doses, self.contrasts, self.brought = (
+            stack.enter_context(Table(study.tables, name)) for name in _OF_ANY
         )
         self.runs.rows([_RUNS])
         self.series.rows([_SERIES])
         self.doses.rows([_DOSES])
         self.contrasts.rows([_CONTRASTS])
+        self.brought.rows([_BROUGHT])
         self.name = (plan.compare or {}).get("outcome", _OUTCOME).removeprefix("log ")
         self.outcomes: list[tuple] = []
         self.courses: list[tuple] = []
@@ -204,6 +210,7 @@ class _Writer:
             members[run] = found.member(run)
             self.series.rows(_series_rows(run, found.series, self.plan.seed, self._only or ""))
             self.doses.rows(_dose_rows(run, found.doses))
+            self.brought.rows((*_who(run), *row) for row in found.brought.itertuples(index=False))
         self.runs.rows(_run_row(run, members.get(run), self.study, self.plan.seed) for run in runs)
         contrasts = _declared(self.plan, list(members.values()))
         self.contrasts.rows((number, *each.row().values()) for each in contrasts)
@@ -224,7 +231,8 @@ class _Writer:
             each, given = _series(file), _doses(file)
             known = self.name in each[0]
             values = _outcome(file, each, self.name) if known else np.full(each[0]["day"].size, math.nan)
-            return _Recorded(each, given, values, _short(str(file.attributes.get("host", ""))))
+            brought = attribution.attribution(file)
+            return _Recorded(each, given, brought, values, _short(str(file.attributes.get("host", ""))))
         except InputError as error:
             run = next(run for run in self.plan.runs if run.digest == digest)
             log.warning("%s counts as missing: %s", run, error)
@@ -247,6 +255,7 @@ class _Recorded(NamedTuple):
 
     series: "list[xr.Dataset]"
     doses: "pd.DataFrame"
+    brought: "pd.DataFrame"
     values: np.ndarray
     host: str
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..base.errors import InputError
-from . import dosing, forest, maps, overview, plots, sections
+from . import attribution, dosing, forest, maps, overview, plots, sections
 from .canvas import Missing, Plot, save, write_whole
 from .html import Html, escaped, figure as framed, join, tag
 from .study import Study, open_study
@@ -18,6 +18,7 @@ FIGURES = (  # in the order of the page, which numbers them
     plots.immune_density,
     dosing.biodistribution,
     plots.chemokine,
+    attribution.attribution,
     *maps.FIGURES,
 )
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..experiment.designs import compare
 from ..experiment.words import count
-from . import words
+from . import attribution, words
 from .canvas import clean, number
 from .html import Html, join, table, tag
 from .stats import split_outcome
@@ -45,6 +45,7 @@ def all_sections(study: Study, figures: dict[str, Html]) -> list[Section]:
         Section("volume", "Tumor volume", drawn("tumor_volume", "paired_difference")),
         Section("cells", "Immune cells", drawn("cell_counts", "immune_density")),
         Section("mscs", "MSCs and chemokine", drawn("biodistribution", "chemokine")),
+        Section("attribution", "Attribution", drawn("attribution") + attribution.section(study)),
         Section("tissue", "Tissue", drawn("tissue", "chemokine_map")),
         Section("runs", "Runs", _runs(study)),
         Section("methods", "Methods", _methods(study)),

@@ -171,7 +171,7 @@ class Study:
 def open_study(folder: Path) -> Study:
     """Read a study folder; raises InputError where it holds no plan that can be read."""
     study = Study(folder, Plan.read(folder / "plan.json"))
-    for name in ("runs", "contrasts", "doses"):
+    for name in ("runs", "contrasts", "doses", "attribution"):
         study.tables[name] = _table(folder / "tables" / f"{name}.csv", study.notes)
     for key, path in _run_files(study):
         _add_run(study, key, path)

@@ -45,6 +45,15 @@ class Lesion:
             return _over_time(file, f"{self._at}series", _done(file, self._at, "series"))
 
     @property
+    def block_mm3(self) -> float:
+        """Volume of the simulated block."""
+        with open_run(self.path) as file, sound(self.path):
+            axes = [dataset(file, self._at + own_axis(axis, self.number)) for axis in AXES]
+            return float(
+                np.prod([2e-3 * axis[0] * axis.size for axis in axes])
+            )  # centers begin at half a site
+
+    @property
     def snapshot_days(self) -> np.ndarray:
         """Days from day 0 at which snapshots were recorded."""
         with open_run(self.path) as file, sound(self.path):

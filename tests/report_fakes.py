@@ -32,11 +32,12 @@ BODY = [Column(f"msc_{place}", "cells", f"living MSCs in {place}") for place in 
     Column("plasma_cxcl9", "nM", "cxcl9 in plasma")
 ]
 EVENTS = [
-    Column("type", "1", "what the row tells", "u1", {"dose": 0, "deaths": 1}),
+    Column("type", "1", "what the row tells", "u1", {"dose": 0, "deaths": 1, "brought": 2}),
     Column("day", "d", ""), Column("lesion", "1", "", "i4"), Column("number", "1", "", "i4"),
     Column("drug", "1", "", "S48"), Column("unit", "1", "", "S8"), Column("planned", "1", ""),
     Column("given", "1", ""), Column("duration", "h", ""), Column("expected_mscs", "cells", ""),
-    Column("arrived", "cells", "", "i8"),
+    Column("arrived", "cells", "", "i8"), Column("kind", "1", "", "S32"), Column("cells", "cells", "", "i8"),
+    Column("touched", "cells", "", "i8"), Column("kills", "cells", "", "i8"),
 ]  # fmt: skip
 CONFIG = """title: fake
 description: Does the schedule matter, <b>or</b> does it not?
@@ -188,14 +189,22 @@ def _tissue(fake: Fake, arm: FakeArm, day: float, seed: int, patient: int) -> di
 
 
 def _events(arm: FakeArm) -> dict[str, list]:
-    rows = [(day, "msc_cxcl9", "cells", arm.amount, arm.expected) for day in arm.msc]
-    rows += [(day, "anti_pd1", "mg", 0.2, np.nan) for day in arm.antibody]
-    rows.sort()
-    return {
-        "type": [0] * len(rows), "day": [row[0] for row in rows], "lesion": [0] * len(rows),
-        "number": list(range(1, len(rows) + 1)), "drug": [row[1] for row in rows],
-        "unit": [row[2] for row in rows],
-        "planned": [row[3] for row in rows], "given": [row[3] for row in rows], "duration": [0.5] * len(rows),
-        "expected_mscs": [row[4] for row in rows],
-        "arrived": [0 if np.isnan(row[4]) else round(row[4]) for row in rows],
+    given = [(day, "msc_cxcl9", "cells", arm.amount, arm.expected) for day in arm.msc]
+    given += [(day, "anti_pd1", "mg", 0.2, np.nan) for day in arm.antibody]
+    rows: list[dict] = [
+        {"type": 0, "day": day, "number": number, "drug": drug, "unit": unit, "planned": amount,
+         "given": amount, "duration": 0.5, "expected_mscs": expected,
+         "arrived": 0 if np.isnan(expected) else round(expected)}
+        for number, (day, drug, unit, amount, expected) in enumerate(sorted(given), start=1)
+    ]  # fmt: skip
+    doses = [0, *(row["number"] for row in rows if row["unit"] == "cells")]
+    for kind, (came, touched, kills) in {"cd8": (40, 9, 20), "cd4": (20, 0, 0), "msc": (28, 14, 0)}.items():
+        rows += [
+            {"type": 2, "number": n, "kind": kind, "cells": came, "touched": touched, "kills": kills}
+            for n in (doses if kind != "msc" else doses[1:])
+        ]
+    blank = {
+        "type": 0, "day": 0.0, "lesion": 0, "number": 0, "drug": "", "unit": "", "planned": 0.0, "given": 0.0,
+        "duration": 0.0, "expected_mscs": 0.0, "arrived": 0, "kind": "", "cells": 0, "touched": 0, "kills": 0,
     }  # fmt: skip
+    return {name: [row.get(name, value) for row in rows] for name, value in blank.items()}

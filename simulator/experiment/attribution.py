@@ -50,9 +50,11 @@ def _of(events: "pd.DataFrame", kind: str) -> Iterator[Any]:
 
 
 def _scale(file: "Run", lesion: int) -> tuple[np.ndarray, np.ndarray]:
-    """Days [d], and volume of the lesion over that of its block on them."""
+    """Days [d], and volume of the lesion over that of its block on them; no days where it is not recorded."""
     one = file.lesion(lesion)
     series = one.series
+    if "tumor_volume" not in series:
+        return np.zeros(0), np.zeros(0)
     return series["day"].values, series["tumor_volume"].values / one.block_mm3
 
 

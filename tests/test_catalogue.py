@@ -33,7 +33,7 @@ CITED = {
     "PMC2958109", "PMC6286806",
     "PMID 31989101",
 }  # fmt: skip
-CHOICES = set("block step burn_in duration patients replicates record compare seed arms".split())
+CHOICES = set("block step burn_in duration patients replicates record compare seed arms sweep".split())
 EACH_ITS_OWN = ("behaviors", "rules", "plasma", "population", "cells", "fields", "drugs", "phenotypes")
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..base.errors import InputError
-from . import attribution, dosing, forest, maps, overview, plots, sections
+from . import attribution, dosing, forest, maps, overview, plots, sections, sweep_plots
 from .canvas import Missing, Plot, save, write_whole
 from .html import Html, escaped, figure as framed, join, tag
 from .study import Study, open_study
@@ -21,6 +21,8 @@ FIGURES = (  # in the order of the page, which numbers them
     attribution.attribution,
     *maps.FIGURES,
 )
+
+_OF_SWEEPS = sweep_plots.FIGURES  # before those of the file itself
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -51,9 +53,8 @@ def write(folder: Path | str) -> Path:
 def _figures(study: Study) -> dict[str, Html]:
     """Draw and save every figure that the study has numbers for; note the others."""
     framed_figures: dict[str, Html] = {}
-    if not study.files:
-        return framed_figures
-    for draw in FIGURES:
+    of_runs = FIGURES if study.files else ()
+    for draw in (*(_OF_SWEEPS if study.plan.sweep is not None else ()), *of_runs):
         try:
             plot: Plot = draw(study)
         except Missing as missing:

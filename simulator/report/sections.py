@@ -2,14 +2,14 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pandas as pd
 
 from ..experiment.designs import compare
 from ..experiment.words import count
-from . import attribution, words
+from . import attribution, sweep, words
 from .canvas import clean, number
 from .html import Html, join, table, tag
 from .stats import split_outcome
@@ -39,7 +39,7 @@ def all_sections(study: Study, figures: dict[str, Html]) -> list[Section]:
         return join(figures[name] for name in names if name in figures)
 
     parts = [
-        Section("answer", "Answer", _answer(study) + drawn("overview")),
+        *_first(study, drawn),
         Section("doses", "Doses", drawn("dosing_calendar") + _doses(study)),
         Section("contrasts", "Contrasts", drawn("contrasts") + _contrasts(study)),
         Section("volume", "Tumor volume", drawn("tumor_volume", "paired_difference")),
@@ -56,12 +56,30 @@ def all_sections(study: Study, figures: dict[str, Html]) -> list[Section]:
     return [part for part in parts if part.body]
 
 
+def _first(study: Study, drawn: Callable[..., Html]) -> list[Section]:
+    """The answer; of a sweep, with what stands behind it, before what the file itself shows."""
+    if study.plan.sweep is None:
+        return [Section("answer", "Answer", _answer(study) + drawn("overview"))]
+    return [
+        Section("answer", "Answer", sweep.answer(study) + _callout(study)),
+        Section("deciding", "What decides it", drawn("importance") + sweep.parts(study)),
+        Section("effects", "Effects", drawn("effects")),
+        Section("border", "What would have to be true", drawn("border") + sweep.border(study)),
+        Section("courses", "Over time", drawn("courses")),
+        Section("factors", "Factors", sweep.factors(study)),
+        Section(
+            "base", "The file as it stands", _answer(study) + drawn("overview") if study.files else Html("")
+        ),
+    ]
+
+
 def header(study: Study, contents: Html) -> Html:
     """Title, question, and the size of the study in a line."""
     question = study.config.get("description")
     plan = study.plan
+    points = f"{count(len(plan.points), 'point')} × " if plan.sweep is not None else ""
     facts = (
-        f"{count(len(plan.arms), 'arm')} · {count(plan.patients, 'patient')} × "
+        f"{points}{count(len(plan.arms), 'arm')} · {count(plan.patients, 'patient')} × "
         f"{count(plan.replicates, 'replicate')} · {plan.duration_days:g} days · seed {plan.seed}"
     )
     return tag(
@@ -89,12 +107,17 @@ def _answer(study: Study) -> Html:
     answer = tag("ul", *items, class_="verdicts card") if items else tag("p", "There is no contrast to tell.")
     if rows["verdict"].eq(compare.TOO_FEW_MSCS).any() if len(rows) else False:
         answer += tag("div", tag("p", _FEW), class_="callout card")
-    if study.notes:
-        told = [tag("p", note) for note in study.notes[:3]]
-        if len(study.notes) > 3:
-            told.append(tag("p", tag("a", f"All {len(study.notes)} notes", href="#notes")))
-        answer += tag("div", *told, class_="callout card")
-    return answer
+    return answer if study.plan.sweep is not None else answer + _callout(study)
+
+
+def _callout(study: Study) -> Html:
+    """What is missing, in a box."""
+    if not study.notes:
+        return Html("")
+    told = [tag("p", note) for note in study.notes[:3]]
+    if len(study.notes) > 3:
+        told.append(tag("p", tag("a", f"All {len(study.notes)} notes", href="#notes")))
+    return tag("div", *told, class_="callout card")
 
 
 def _doses(study: Study) -> Html:
@@ -171,6 +194,9 @@ def _runs(study: Study) -> Html:
     ]  # fmt: skip
     head = ("Arm", "Patient", "Replicate", "Finished", "Last day", "MSCs expected per dose", "Peak H_hot",
             "Digest")  # fmt: skip
+    if not body:
+        told = f"{count(len(study.plan.runs), 'run')} over all points; tables/runs.csv lists them."
+        return tag("p", told) if study.plan.sweep is not None else Html("")
     shown = table(head, body, "-nnnnnn-")
     return shown if len(rows) <= _LONG else tag("details", tag("summary", f"All {len(rows)} runs"), shown)
 
@@ -185,6 +211,7 @@ def _methods(study: Study) -> Html:
         f"The study has {count(len(plan.runs), 'run')}: {count(len(plan.arms), 'arm')} of "
         f"{count(plan.patients, 'virtual patient')} in {count(plan.replicates, 'replicate')}, all from seed "
         f"{plan.seed}.",
+        *_sweep_methods(study),
         f"The tissue before day 0 was grown {count(len(plan.burn_ins), 'time')}"
         f"{grown if len(plan.burn_ins) < len(plan.runs) else ''}.",
         "All arms of a patient and replicate use the same random numbers, so they are identical to the bit "
@@ -197,8 +224,19 @@ def _methods(study: Study) -> Html:
         f"{compare.FEW_MSCS:g} MSCs are expected per dose and block, no verdict on the therapy is given.",
         f"Shades in figures over time show the {study.spread[0]} of the runs, not the error of their median.",
     ]
-    halves = (" ".join(told[:4]), " ".join(told[4:]))
+    half = 4 + len(_sweep_methods(study))
+    halves = (" ".join(told[:half]), " ".join(told[half:]))
     return join(tag("p", half) for half in halves)
+
+
+def _sweep_methods(study: Study) -> list[str]:
+    if study.plan.sweep is None:
+        return []
+    design = study.plan.sweep["design"].replace("_", " ")
+    return [
+        f"It varies {count(len(study.plan.factors), 'factor')} in a design of the kind {design}, of "
+        f"{count(len(study.plan.points), 'point')}; runs that a factor cannot change are shared by points."
+    ]
 
 
 def _block(study: Study) -> str:
@@ -261,7 +299,8 @@ def _files(study: Study) -> Html:
     """What lies in the study folder, beside this page."""
     paths = [path for folder in ("tables", "figures") for path in (study.folder / folder).glob("[!.]*")]
     names = sorted(path.relative_to(study.folder).as_posix() for path in paths if path.is_file())
-    runs = f"runs/*.h5 ({count(len(set(study.files.values())), 'file')})"
+    files = {run.digest for run in study.plan.runs if (study.folder / "runs" / f"{run.digest}.h5").is_file()}
+    runs = f"runs/*.h5 ({count(len(files), 'file')})"
     return tag("ul", *(tag("li", name) for name in ("plan.json", runs, *names)), class_="files")
 
 

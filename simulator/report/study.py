@@ -17,6 +17,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ..base.errors import InputError
+from ..experiment.designs.space import Space
+from ..experiment.designs.sweep import TABLES as SWEEP_TABLES, read_space
 from ..experiment.plan import Plan
 from ..experiment.words import count
 from ..run.reading import Run, read
@@ -43,7 +45,8 @@ class Study:
     files, attributes : of each finished run.  series : one table a run (rows
     days, columns what its lesions and its body recorded).  tables : runs, doses
     and contrasts, empty where absent.  notes : what is missing, in sentences.
-    config : the resolved configuration of one run.
+    config : the resolved configuration of one run.  space : of a sweep, its points and what came of them;
+    files, series and the four tables are then those of the file itself, point 0, where that was run.
     """
 
     folder: Path
@@ -56,6 +59,7 @@ class Study:
     notes: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     lesions: int = 1
+    space: Space | None = None
 
     @cached_property
     def arms(self) -> list[str]:
@@ -172,12 +176,34 @@ def open_study(folder: Path) -> Study:
     """Read a study folder; raises InputError where it holds no plan that can be read."""
     study = Study(folder, Plan.read(folder / "plan.json"))
     for name in ("runs", "contrasts", "doses", "attribution"):
-        study.tables[name] = _table(folder / "tables" / f"{name}.csv", study.notes)
+        rows = _table(folder / "tables" / f"{name}.csv", study.notes)
+        study.tables[name] = rows[rows["point"] == 0] if "point" in rows else rows
+    if study.plan.sweep is not None:
+        _add_sweep(study)
     for key, path in _run_files(study):
         _add_run(study, key, path)
-    if not study.files:
+    if not study.files and study.space is None:
         study.notes.append("No run of this study is finished, so there is nothing to draw yet.")
     return study
+
+
+def _add_sweep(study: Study) -> None:
+    """The tables of a sweep, and what the runs of all points say of themselves, from the first that can."""
+    folder = study.folder / "tables"
+    for name in SWEEP_TABLES:  # each design has its own
+        if (folder / f"{name}.csv").is_file():
+            study.tables[name] = _table(folder / f"{name}.csv", study.notes)
+    try:
+        study.space = read_space(folder, study.plan)
+    except (OSError, ValueError, KeyError) as error:
+        study.notes.append(f"The tables of the sweep cannot be read: {error}")
+    for run in study.plan.runs:
+        path = study.folder / "runs" / f"{run.digest}.h5"
+        if path.is_file():
+            found = read(path)
+            study.attributes[run.arm, run.patient, run.replicate] = dict(found.attributes)
+            study.config = _parsed(found.config)
+            return
 
 
 def _table(path: Path, notes: list[str]) -> pd.DataFrame:
@@ -195,6 +221,8 @@ def _table(path: Path, notes: list[str]) -> pd.DataFrame:
 def _run_files(study: Study) -> Iterator[tuple[RunKey, Path]]:
     missing = 0
     for run in study.plan.runs:
+        if run.point != 0:
+            continue
         path = study.folder / "runs" / f"{run.digest}.h5"
         if path.is_file():
             yield (run.arm, run.patient, run.replicate), path

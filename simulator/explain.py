@@ -11,6 +11,7 @@ from .config.factors import Factor
 from .config.load import Experiment
 from .config.merge import DIRECTIONS
 from .config.schema import Action, Lesion, Model, Signal, Vocabulary
+from .config.tree import Problems
 from .experiment.estimate import duration
 from .host_sentences import body_lines, drug_lines
 from .run.expectation import expectations
@@ -27,6 +28,7 @@ def explain(checked: Checked) -> str:
     opening = [experiment.title, *experiment.description.splitlines()]
     return _page(opening, {
         "Runs": _runs(checked),
+        "Switches": _switches(experiment),
         "Sweep": _sweep(experiment),
         "Blocks": _blocks(typical),
         "Doses": _doses(checked),
@@ -105,6 +107,14 @@ def _runs(checked: Checked) -> Iterator[str]:
         changes = [f"{path} = {value}" for path, value in _leaves(arm.overrides)]
         if changes:
             yield f"{arm.name} changes {'; '.join(changes)}."
+
+
+def _switches(experiment: Experiment) -> Iterator[str]:
+    """The hypotheses of the catalogue that the file turns on, and what each sets."""
+    for path in sorted(path for path in experiment.used if path.parent.name == "switches"):
+        tree = experiment.catalogue.tree(path, Problems())
+        if tree is not None:
+            yield f"{path.stem}: {'; '.join(f'{at} = {value}' for at, value in _leaves(tree.plain()))}."
 
 
 _DESIGNS = {

@@ -53,7 +53,7 @@ def test_every_burn_in_is_grown_once_and_the_arms_of_a_patient_finish_together(m
     assert Plan.read(out / "plan.json") == plan(FakeExperiment())
     assert len(list((out / "runs").glob("*.h5"))) == 4
     assert {p.name for p in (out / "tables").iterdir()} == {
-        "runs.csv", "series.csv", "doses.csv", "contrasts.csv"
+        "runs.csv", "series.csv", "doses.csv", "contrasts.csv", "attribution.csv"
     }  # fmt: skip
     assert not list(out.glob("lock*"))
 

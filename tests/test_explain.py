@@ -141,6 +141,17 @@ def test_what_an_arm_changes_is_told():
     assert "With a burn-in of their own, since they differ before day 0: bare." in text
 
 
+def test_a_switch_in_use_is_told_with_what_it_sets(tmp_path):
+    file = tmp_path / "switched.yaml"
+    file.write_text(
+        "use: [human_mss, anti_pd1, ifng_switch, licensing_off]\n"
+        "block: {shape: [8, 8, 8]}\nburn_in: 1 d\nduration: 1 d\n"
+    )
+    told = " ".join(explain(checked(str(file))).split())
+    assert "Switches ifng_switch: cells.stroma.rules.secrete cxcl9.raised_by ifng.hill = 2." in told
+    assert "licensing_off: cells.msc.rules.express licensed.raised_by ifng.off = True." in told
+
+
 def test_lesions_that_differ_are_told_apart():
     two = "block=[{shape: [8, 8, 8]}, {shape: [8, 8, 8], phenotype: desert}]"
     text = explain(checked("demo", [two]))

@@ -213,7 +213,7 @@ def border(study: Study) -> Plot:
         told = ", ".join(f"{name} {_level(value)}" for name, value in zip(others, fixed, strict=True))
         axes.set_title(clean(told, 44))
         bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         bar.set_label(difference_words(study), size=8.5)
         bar.ax.yaxis.set_major_formatter(FuncFormatter(number))
     caption = (

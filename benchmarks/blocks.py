@@ -5,22 +5,25 @@ two threads do together is taken by the clock.
 """
 
 import hashlib
-import math
+import resource
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import human
 import numpy as np
 from rows import row
 
+import simulator
 from simulator.base import threads as thread_pool
-from simulator.run.simulation import Simulation
+from simulator.run.simulation import Simulation, doses_of
 from simulator.tissue.fields import as_grid
 from simulator.tissue.inputs import Inputs
-from simulator.tissue.motility import commit_hops, propose_hops, resolve_hops
+from simulator.tissue.motility import claim_goals, commit_hops, dispute_goals, propose_hops, resolve_hops
 
 # immunoABM3D on the two-core machine, per second: immune sub-moves, tumor cell-steps, cell-hours.
+_LESION = Path(simulator.__file__).resolve().parent.parent / "configs" / "experiments" / "lesion_10mm.yaml"
 _KATHER_MOVES, _KATHER_PASS, _KATHER_HOURS = 2.6e6, 4.8e6, 1.5e6
 
 
@@ -40,6 +43,8 @@ def walk(size: int = 128) -> list[dict]:
     def sub_step() -> None:
         now = next(part)
         propose_hops(block.state, block.tables, block.lattice, block.fields, dice, 1, now, 0, cells)
+        claim_goals(block.state, 0, cells)
+        dispute_goals(block.state, 0, cells)
         resolve_hops(block.state, block.lattice, dice, 1, now, 0, cells)
         commit_hops(block.state, 0, cells)
 
@@ -88,28 +93,16 @@ def tumor_pass(size: int = 128) -> list[dict]:
 def block(size: int = 96) -> list[dict]:
     """Whole steps of a human block: 70 % tumor, lymphocytes 5 % of that, MSCs, anti-PD-1, four fields."""
     simulation = human.simulation(human.experiment(size))
-    cost, cells = _cost(simulation, warm_up=3, steps=9)
+    seconds, cells = cost(simulation, warm_up=3, steps=9)
     tissue = simulation.lesions[0].block
-    rate = 1.0 / cost
+    rate = 1.0 / seconds
     note = (f"{size}³, {cells} living cells with stroma and vessels, {human.agents(tissue)} of them listed; "
-            f"{cost * 1e9:.0f} ns a cell-hour")  # fmt: skip
+            f"{seconds * 1e9:.0f} ns a cell-hour")  # fmt: skip
     return [row("block", rate / 1e6, "M cell-hours/s a thread", 5.0, True,
                 _peer(_KATHER_HOURS, "cell-hours/s"), rate / _KATHER_HOURS, note)]  # fmt: skip
 
 
-def scaling(size: int = 100) -> list[dict]:
-    """Cost per cell-hour of the human block with 10⁴, 10⁵ and 10⁶ cells."""
-    costs = []
-    for share, steps in ((0.01, 15), (0.1, 9), (1.0, 5)):
-        edge = round(size * math.cbrt(share))
-        costs.append(_cost(human.simulation(human.experiment(edge)), warm_up=3, steps=steps))
-    cheapest, dearest = min(cost for cost, _ in costs), max(cost for cost, _ in costs)
-    note = ", ".join(f"{cells} cells: {cost * 1e9:.0f} ns a cell-hour" for cost, cells in costs)
-    note += "; 10⁷ cells are not timed yet"
-    return [row("scaling", dearest / cheapest, "dearest / cheapest cell-hour", 1.25, note=note)]
-
-
-def threads(size: int = 128) -> list[dict]:
+def threads(size: int = 256) -> list[dict]:
     """The same steps of a human block with two threads and with one, and whether the bits are the same."""
     of = human.experiment(size)
     seconds, digests = {}, {}
@@ -117,26 +110,50 @@ def threads(size: int = 128) -> list[dict]:
         thread_pool.set_threads(count)
         try:
             simulation = human.simulation(of)
-            steps = [_timed(simulation.advance, time.perf_counter) for _ in range(5)]
+            steps = [_timed(simulation.advance, time.perf_counter) for _ in range(4)]
         finally:
             thread_pool.set_threads(1)
         seconds[count] = statistics.median(steps[1:])
         digests[count] = _digest(simulation)
     same = digests[1] == digests[2]
     bits = "same" if same else "OTHER"
-    note = f"{size}³ instead of 256³; {bits} bits; {seconds[1]:.2f} and {seconds[2]:.2f} s a step"
+    note = f"{size}³; {bits} bits; {seconds[1]:.2f} and {seconds[2]:.2f} s a step"
     measured = row("threads", seconds[1] / seconds[2], "times faster with two", 1.7, True, note=note)
     return [measured | {"met": measured["met"] and same}]
 
 
-def _cost(simulation: Simulation, warm_up: int, steps: int) -> tuple[float, int]:
+def lesion(size: int = 538) -> list[dict]:
+    """A lesion of 10 mm with a dose of MSCs through 21 days, two threads: reckoned from its first steps."""
+    of = simulator.load(_LESION, overrides=[f"block.shape=[{size}, {size}, {size}]"])
+    doses = doses_of(of, "msc").absolute(of.model("msc", 1, "treatment").body.weight)
+    thread_pool.set_threads(2)
+    try:
+        start = time.perf_counter()
+        simulation = Simulation(of.model("msc", 1, "treatment"), (1, 1, 1), doses)
+        seeding = time.perf_counter() - start
+        steps = [_timed(simulation.advance, time.perf_counter) for _ in range(6)]
+    finally:
+        thread_pool.set_threads(1)
+    step = statistics.median(steps[2:])
+    hours = (seeding + step * of.duration / simulation.dt) / 3600
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    note = (
+        f"{size}³ sites, {simulation.tumor_cells} tumor cells; {seeding:.0f} s to seed, then "
+        f"{of.duration / simulation.dt:.0f} steps of {step:.2f} s (median of four); at most {peak:.1f} GB"
+    )
+    return [row("lesion", hours, "h", 2.0, note=note)]
+
+
+def cost(
+    simulation: Simulation, warm_up: int, steps: int, clock: Callable[[], float] = time.thread_time
+) -> tuple[float, int]:
     """(median seconds per cell-hour, living cells at the end) of a simulation's next steps."""
     block = simulation.lesions[0].block
     for _ in range(warm_up):
         simulation.advance()
     costs = []
     for _ in range(steps):
-        seconds = _timed(simulation.advance)
+        seconds = _timed(simulation.advance, clock)
         costs.append(seconds / human.living(block) / simulation.dt)
     return statistics.median(costs), human.living(block)
 

@@ -72,7 +72,7 @@ def simulation(of: Experiment) -> Simulation:
 def living(block) -> int:
     """Living cells of any kind in a block: tumor, stroma, vessels, lymphocytes, MSCs."""
     bulk = np.bincount(block.state.bulk, minlength=len(block.names.kinds))
-    remains = sum(int(bulk[block.kind(name)]) for name in _REMAINS)
+    remains = sum(int(bulk[code]) for code in map(block.kind, _REMAINS) if code >= 0)
     lymphoid = int(np.count_nonzero(block.state.lymphoid >= 0))
     return len(block.state.bulk) - remains + lymphoid
 

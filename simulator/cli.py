@@ -218,10 +218,20 @@ def info(
 
 
 @_command
-def doctor() -> int:
-    """Say what this machine can do, and whether anything essential is broken."""
+def doctor(*, warm: Annotated[bool, _Flag] = False) -> int:
+    """Say what this machine can do, and whether anything essential is broken.
+
+    Parameters
+    ----------
+    warm
+        compile the kernels first, so that no run has to: once for an installation, up to a minute
+    """
     from .doctor import examine
 
+    if warm:
+        from .run.warm import warm as compile_kernels
+
+        print(f"Kernels ready after {compile_kernels(print):.1f} s.")
     findings = examine(Path.cwd())
     print(f"simulator {__version__}")
     for finding in findings:

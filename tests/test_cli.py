@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from simulator import cli, doctor
+from simulator.base.kernel import CACHE_DIR
 from simulator.check import checked
 from simulator.experiment import estimate
 from simulator.starter import write
@@ -215,6 +216,12 @@ def test_doctor_finds_a_sound_machine_sound(tiny, capsys):
     for what in ("python", "packages", "processors", "memory", "kernels", "run files"):
         assert re.search(rf"^  ok      {what} ", out, re.MULTILINE)
     assert sorted(os.listdir(tiny)) == ["tiny.yaml"]
+
+
+def test_doctor_compiles_ahead(tiny, capsys):
+    assert cli.main(["doctor", "--warm"]) == cli.DONE
+    assert "Kernels ready after" in capsys.readouterr().out
+    assert any(path.name == "complete" for path in CACHE_DIR.iterdir())
 
 
 def test_doctor_finds_what_is_broken_and_looks_on(tiny, capsys, monkeypatch):

@@ -11,7 +11,16 @@ from hypothesis import given, strategies as st
 from scipy.special import k0
 
 from simulator.base.errors import InputError
-from simulator.tissue.fields import Solver, as_grid, make_fields, value_at, value_gradient_at
+from simulator.tissue.fields import (
+    Slopes,
+    Solver,
+    as_grid,
+    make_fields,
+    slopes_of,
+    uptake_grid,
+    value_at,
+    value_row,
+)
 from simulator.tissue.levels import make_levels
 from simulator.tissue.multigrid import solve_grid
 
@@ -21,6 +30,13 @@ D = 3.6e5  # µm²/h
 
 def _one(shape, grid=1, decay=1.0, periodic=False, start=0.0, diffusion=D):
     return make_fields(shape, SITE, [grid], [diffusion], [decay], [start], periodic)
+
+
+def slopes_at(fields, site):
+    """(c, dc/dz, dc/dy, dc/dx) of field 0 at one site."""
+    out = Slopes(*(np.zeros(1) for _ in range(4)))
+    slopes_of(fields, 0, *(np.array([i]) for i in site), 1, out)
+    return tuple(float(values[0]) for values in out)
 
 
 def _steady(fields):
@@ -77,11 +93,11 @@ def test_slab_between_fixed_edges():
     n, reach, hold = 41, 10 * SITE, 1e9
     fields = _one((3, 4, n), decay=D / reach**2)
     for edge in (0, n - 1):
-        as_grid(fields, fields.u, 0)[:, :, edge] = hold
+        uptake_grid(fields, 0)[:, :, edge] = hold
         as_grid(fields, fields.s, 0)[:, :, edge] = hold * 2.0
     c = as_grid(fields, fields.c, 0)
     levels = make_levels(c.shape, (SITE,) * 3, False)
-    s, u = as_grid(fields, fields.s, 0), as_grid(fields, fields.u, 0)
+    s, u = as_grid(fields, fields.s, 0), uptake_grid(fields, 0)
     solve_grid(c, s, u, D, fields.decay[0], math.inf, levels, 1e-12)  # the exchange drowns the other terms
     x = (np.arange(n) - (n - 1) / 2) * SITE
     expected = 2.0 * np.cosh(x / reach) / math.cosh(x[-1] / reach)
@@ -186,7 +202,7 @@ def test_a_linear_field_is_sensed_exactly(grid, flat, slope, site):
     fields = _one((1 if flat else 16, 16, 16), grid)
     at = _ramp(fields, slope)
     assert value_at(fields, 0, *site) == pytest.approx(at(*site), abs=1e-9)
-    c, *gradient = value_gradient_at(fields, 0, *site)
+    c, *gradient = slopes_at(fields, site)
     assert c == pytest.approx(at(*site), abs=1e-9)
     assert gradient == pytest.approx(slope, abs=1e-9)
 
@@ -202,7 +218,18 @@ def test_sensed_values_stay_within_the_field(grid, periodic, seed, site):
     fields.c[:] = np.random.default_rng(seed).random(len(fields.c))
     value = value_at(fields, 0, *site)
     assert fields.c.min() <= value <= fields.c.max()
-    assert value == pytest.approx(value_gradient_at(fields, 0, *site)[0], rel=1e-12)
+    assert value == pytest.approx(slopes_at(fields, site)[0], rel=1e-12)
+
+
+@pytest.mark.parametrize("grid", [1, 2, 4])
+@pytest.mark.parametrize("periodic", [False, True])
+def test_a_row_is_sensed_as_its_sites_are(grid, periodic):
+    fields = _one((8, 8, 12), grid, periodic=periodic)
+    fields.c[:] = np.random.default_rng(3).random(len(fields.c))
+    line, out = np.zeros(14), np.zeros(12)
+    for z, y in ((0, 0), (3, 5), (7, 7)):
+        value_row(fields, 0, z, y, line, out)
+        assert out == pytest.approx([value_at(fields, 0, z, y, x) for x in range(12)], rel=1e-14)
 
 
 @pytest.mark.parametrize("grid", [1, 2, 4])
@@ -214,7 +241,7 @@ def test_periodic_sensing_wraps(grid):
     as_grid(b, b.c, 0)[...] = rolled
     for site in ((0, 0, 0), (7, 7, 15), (3, 4, 8), (0, 7, 9)):
         there = [(i + d) % n for i, d, n in zip(site, shift, shape, strict=True)]
-        assert value_gradient_at(a, 0, *site) == pytest.approx(value_gradient_at(b, 0, *there))
+        assert slopes_at(a, site) == pytest.approx(slopes_at(b, there))
 
 
 @pytest.mark.parametrize("grid", [1, 2, 4])
@@ -222,16 +249,16 @@ def test_walls_are_flat_and_a_slab_has_no_gradient_across(grid):
     fields = _one((1, 8, 8), grid)
     fields.c[:] = np.random.default_rng(2).random(len(fields.c))
     for site in ((0, 0, 0), (0, 7, 7), (0, 3, 4)):
-        assert value_gradient_at(fields, 0, *site)[1] == 0.0
+        assert slopes_at(fields, site)[1] == 0.0
     if grid > 1:
-        assert value_gradient_at(fields, 0, 0, 0, 7)[2:] == (0.0, 0.0)
+        assert slopes_at(fields, (0, 0, 7))[2:] == (0.0, 0.0)
 
 
 # --- compiled and plain -----------------------------------------------------------------------------
 
 _TWIN = """
 import hashlib, math, numpy as np
-from simulator.tissue.fields import Solver, make_fields, value_at, value_gradient_at
+from simulator.tissue.fields import Slopes, Solver, make_fields, slopes_of, value_at, value_row
 digest = hashlib.sha256()
 for shape, periodic, dt_h in (((6, 5, 4), 0, math.inf), ((6, 10, 14), 1, 1.0), ((1, 5, 6), 0, 0.5)):
     fields = make_fields(shape, 20.0, [1, 2], [3.6e5, 1e4], [6.0, 0.5], [0.0, 2.0], periodic)
@@ -240,8 +267,14 @@ for shape, periodic, dt_h in (((6, 5, 4), 0, math.inf), ((6, 10, 14), 1, 1.0), (
     solver = Solver(fields)
     sensed = [solver.solve(f, dt_h) for f in range(2)]
     for f in range(2):
-        for site in np.ndindex(shape):
-            sensed += [value_at(fields, f, *site), *value_gradient_at(fields, f, *site)]
+        sites = np.indices(shape).reshape(3, -1)
+        slopes = Slopes(*np.zeros((4, sites.shape[1])))
+        slopes_of(fields, f, *sites, sites.shape[1], slopes)
+        row = np.zeros(shape[2])
+        for z, y in np.ndindex(shape[:2]):
+            value_row(fields, f, z, y, np.zeros(shape[2] + 2), row)
+            sensed += row.tolist()
+        sensed += [value_at(fields, f, *site) for site in sites.T.tolist()] + np.ravel(slopes).tolist()
     digest.update(fields.c.tobytes() + np.array(sensed).tobytes())
 print(digest.hexdigest())
 """

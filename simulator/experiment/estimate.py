@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from ..config.load import Experiment
     from ..config.schema import Lesion
 
-SITE_BYTES = 48  # of one site, with every field on a grid of 2 sites
-AGENT_BYTES = 96  # of one lymphoid cell or MSC in the compact lists and tables
+SITE_BYTES = 12  # of one site: kind, wounds, event, who stands there; every trait of bulk cells takes 4 more
+VOXEL_BYTES = 16  # of one field's voxel: concentration and source; 8 more where cells take it up …
+SOLVER_BYTES = 28  # … and of the solver's work on all levels, once a grid and thread
+AGENT_BYTES = 400  # of one lymphoid cell or MSC with its traits, in lists that grow by doubling
 PROCESS_BYTES = 300e6  # interpreter, libraries, compiled kernels
 SPEED = 1e6  # cell-hours per second and thread, the least the engine is built for
 _SECTION_MM = 0.011  # cells/mm² are counted in a 4-µm section plus a 7-µm cell: validation.md §5
@@ -132,7 +134,26 @@ def _size(lesions: "tuple[Lesion, ...]") -> tuple[int, float, float]:
     sites = sum(math.prod(lesion.block.shape) for lesion in lesions)
     tumor = sum(_tumor_cells(lesion) for lesion in lesions)
     lymphoid = sum(_lymphoid_cells(lesion) for lesion in lesions)
-    return sites, tumor + lymphoid, sites * SITE_BYTES + lymphoid * AGENT_BYTES + PROCESS_BYTES
+    memory = sum(map(lattice_bytes, lesions)) + lymphoid * AGENT_BYTES + PROCESS_BYTES
+    return sites, tumor + lymphoid, memory
+
+
+def lattice_bytes(lesion: "Lesion") -> float:
+    """Bytes of a lesion's sites and fields, with one thread."""
+    bulk = [cell for cell in lesion.cells.values() if cell.layer == "bulk" and not cell.tracked]
+    of_site = SITE_BYTES + 4.0 * max([1, *(len(cell.traits) for cell in bulk)])
+    of_site += 4.0 * (lesion.block.mode == "nodule")  # the distance to its surface
+    taken = {
+        name.partition(" ")[2]
+        for cell in lesion.cells.values()
+        for name in cell.behaviors
+        if name.startswith(("take_up ", "exchange "))
+    }
+    axes = sum(extent > 1 for extent in lesion.block.shape)
+    for name, field in lesion.substances.items():
+        of_site += (VOXEL_BYTES + 8.0 * (name in taken)) / field.grid**axes
+    of_site += sum(SOLVER_BYTES / grid**axes for grid in {f.grid for f in lesion.substances.values()})
+    return math.prod(lesion.block.shape) * of_site
 
 
 def _tumor_cells(lesion: "Lesion") -> float:

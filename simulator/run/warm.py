@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from ..base.rng import make_dice
 from ..config.schema import Lesion, Step
 from ..tissue.inputs import Inflow, Inputs
 from ..tissue.step import Block as TissueBlock
+
+_DONE = CACHE_DIR / "complete"  # stands where every kernel has been compiled
 
 
 def warm(say: Callable[[str], None] | None = None) -> float:
@@ -22,7 +25,7 @@ def warm(say: Callable[[str], None] | None = None) -> float:
     """
     start = time.perf_counter()
     helper = None
-    if is_compiled() and not any(CACHE_DIR.rglob("*.nbc")):
+    if is_compiled() and not _DONE.exists():
         if say is not None:
             say("Compiling the kernels, once for this installation: up to a minute ...")
         helper = subprocess.Popen(
@@ -37,6 +40,9 @@ def warm(say: Callable[[str], None] | None = None) -> float:
         helper.wait()
     for step in range(1, 3):
         block.advance(step, Inputs(inflow=_inflow()))
+    if is_compiled():
+        with suppress(OSError):  # a cache that cannot be written compiles anew each time, and says so
+            _DONE.touch()
     return time.perf_counter() - start
 
 
@@ -44,7 +50,7 @@ def warm_fields() -> None:
     """Compile what gathers sources, solves fields and senses them."""
     block = _block("tissue")
     block.read(Inputs())
-    block.solve_fields()
+    block.solve_fields(1)
     block.respond(1)
 
 

@@ -199,6 +199,7 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         kill_on=np.full((len(names.kinds), 4), -1, np.int64),
         target_trait=np.zeros(0, np.int64),
         blockers=np.zeros((0, 0), np.uint8),
+        followed=np.zeros(0, np.int64),
         traced=np.full(2, -1, np.int64),
     )
     for flag in (
@@ -233,6 +234,7 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         expressed=_table(EXPRESS, compiler.expressed),
         target_trait=np.array(compiler.targets, np.int64),
         blockers=_sets(compiler),
+        followed=np.unique(tables.kinds.toward[tables.kinds.toward >= 0]),
     )
 
 

@@ -28,8 +28,9 @@ class Fields(NamedTuple):
 
     c: np.ndarray  # f8 concentration [unit]
     s: np.ndarray  # f8 source ≥ 0 [unit/h]
-    u: np.ndarray  # f8 loss by uptake ≥ 0 [1/h]
+    u: np.ndarray  # f8 loss by uptake ≥ 0 [1/h]; fields that nobody takes up share zeros
     offset: np.ndarray  # i8[F + 1]
+    at_u: np.ndarray  # i8[F] where a field begins in u
     nz: np.ndarray  # i8[F] voxels an axis
     ny: np.ndarray
     nx: np.ndarray
@@ -68,6 +69,7 @@ def make_fields(
         np.zeros(total),
         np.zeros(total),
         np.concatenate([[0], np.cumsum(sizes)]),
+        np.cumsum(sizes) - sizes,
         *(np.ascontiguousarray(column) for column in voxels.T),
         *(np.ascontiguousarray(column) for column in sites.T),
         np.array(diffusion, dtype=float),
@@ -90,10 +92,24 @@ def _check_grid(shape_sites, grid, periodic):
         )
 
 
+def with_uptake(fields: Fields, taken: Sequence[bool]) -> Fields:
+    """The same fields with room for the uptake of those that some cell takes up."""
+    sizes, own = np.diff(fields.offset), np.asarray(taken, dtype=bool)
+    kept = np.where(own, sizes, 0)
+    at = np.where(own, np.cumsum(kept) - kept, kept.sum())
+    return fields._replace(u=np.zeros(int(kept.sum()) + int(sizes[~own].max(initial=0))), at_u=at)
+
+
 def as_grid(fields: Fields, values: np.ndarray, f: int) -> np.ndarray:
-    """The part of c, s or u that belongs to field f, as a view [z, y, x]."""
+    """The part of c or s that belongs to field f, as a view [z, y, x]."""
     part = values[fields.offset[f] : fields.offset[f + 1]]
     return part.reshape(fields.nz[f], fields.ny[f], fields.nx[f])
+
+
+def uptake_grid(fields: Fields, f: int) -> np.ndarray:
+    """The uptake of field f, as a view [z, y, x]."""
+    shape = (fields.nz[f], fields.ny[f], fields.nx[f])
+    return fields.u[fields.at_u[f] :][: math.prod(shape)].reshape(shape)
 
 
 class Solver:
@@ -131,7 +147,7 @@ class Solver:
         worker, alone : which thread's work space; whether all threads may share in this field.
         """
         fields = self._fields
-        c, s, u = (as_grid(fields, values, f) for values in (fields.c, fields.s, fields.u))
+        c, s, u = as_grid(fields, fields.c, f), as_grid(fields, fields.s, f), uptake_grid(fields, f)
         sites = (fields.gz[f], fields.gy[f], fields.gx[f])
         key = (worker, c.shape, sites)
         if key not in self._levels:
@@ -192,36 +208,61 @@ def value_row(fields, f, z, y, line, out):
             out[gx * x + p] = below[x] + tx * (above[x] - below[x])
 
 
-@kernel(inline=True)
-def value_gradient_at(fields, f, z, y, x):
-    """(c, dc/dz, dc/dy, dc/dx) of field f at the center of site (z, y, x), per µm.
+class Slopes(NamedTuple):
+    """A field and its slopes at many sites, f8 each; per µm."""
+
+    c: np.ndarray
+    z: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+
+
+@kernel
+def slopes_of(fields, f, z, y, x, n, out):
+    """Value and slopes of field f at the centers of n sites (z, y, x).
 
     The slopes of the trilinear interpolation; where voxels are sites, central differences.  A closed wall
     mirrors, so the slope across it is flat.
     """
     if fields.gy[f] == 1 and fields.gx[f] == 1:
-        return _central(fields, f, z, y, x)
-    per = 1.0 / fields.gx[f]  # along z too: a slab has one plane of voxels whatever the place between them
-    z0, z1, tz = _between(z, per, fields.nz[f], fields.periodic)
-    y0, y1, ty = _between(y, per, fields.ny[f], fields.periodic)
-    x0, x1, tx = _between(x, per, fields.nx[f], fields.periodic)
-    c000, c001 = fields.c[_voxel(fields, f, z0, y0, x0)], fields.c[_voxel(fields, f, z0, y0, x1)]
-    c010, c011 = fields.c[_voxel(fields, f, z0, y1, x0)], fields.c[_voxel(fields, f, z0, y1, x1)]
-    c100, c101 = fields.c[_voxel(fields, f, z1, y0, x0)], fields.c[_voxel(fields, f, z1, y0, x1)]
-    c110, c111 = fields.c[_voxel(fields, f, z1, y1, x0)], fields.c[_voxel(fields, f, z1, y1, x1)]
-    c00, c01 = c000 + tx * (c001 - c000), c010 + tx * (c011 - c010)
-    c10, c11 = c100 + tx * (c101 - c100), c110 + tx * (c111 - c110)
-    c0, c1 = c00 + ty * (c01 - c00), c10 + ty * (c11 - c10)
-    slope_y0, slope_y1 = c01 - c00, c11 - c10
+        for i in range(n):
+            out.c[i], out.z[i], out.y[i], out.x[i] = _central(fields, f, z[i], y[i], x[i])
+        return
+    c = fields.c[fields.offset[f] : fields.offset[f + 1]]
+    nz, ny, nx, periodic = fields.nz[f], fields.ny[f], fields.nx[f], fields.periodic
+    per = 1.0 / fields.gx[f]
     per_um = per / fields.spacing
-    low_x = (c001 - c000) + ty * ((c011 - c010) - (c001 - c000))
-    high_x = (c101 - c100) + ty * ((c111 - c110) - (c101 - c100))
-    return (
-        c0 + tz * (c1 - c0),
-        (c1 - c0) * per_um,
-        (slope_y0 + tz * (slope_y1 - slope_y0)) * per_um,
-        (low_x + tz * (high_x - low_x)) * per_um,
-    )
+    g = fields.gx[f]
+    shift = 1 + int(g > 1) + int(g > 2)  # 2 g = 2^shift
+    for i in range(n):
+        z0, z1, tz = _around(z[i], g, shift, nz, periodic)
+        y0, y1, ty = _around(y[i], g, shift, ny, periodic)
+        x0, x1, tx = _around(x[i], g, shift, nx, periodic)
+        row00, row01 = (z0 * ny + y0) * nx, (z0 * ny + y1) * nx
+        row10, row11 = (z1 * ny + y0) * nx, (z1 * ny + y1) * nx
+        c000, c001 = c[row00 + x0], c[row00 + x1]
+        c010, c011 = c[row01 + x0], c[row01 + x1]
+        c100, c101 = c[row10 + x0], c[row10 + x1]
+        c110, c111 = c[row11 + x0], c[row11 + x1]
+        c00, c01 = c000 + tx * (c001 - c000), c010 + tx * (c011 - c010)
+        c10, c11 = c100 + tx * (c101 - c100), c110 + tx * (c111 - c110)
+        c0, c1 = c00 + ty * (c01 - c00), c10 + ty * (c11 - c10)
+        low_x = (c001 - c000) + ty * ((c011 - c010) - (c001 - c000))
+        high_x = (c101 - c100) + ty * ((c111 - c110) - (c101 - c100))
+        out.c[i] = c0 + tz * (c1 - c0)
+        out.z[i] = (c1 - c0) * per_um
+        out.y[i] = ((c01 - c00) + tz * ((c11 - c10) - (c01 - c00))) * per_um
+        out.x[i] = (low_x + tz * (high_x - low_x)) * per_um
+
+
+@kernel(inline=True)
+def _around(site, g, shift, n, periodic):
+    """`_between` in integers, without branches: g sites a voxel, 2 g = 2^shift."""
+    twice = 2 * site + 1 - g
+    i = twice >> shift
+    t = float(twice - (i << shift)) * (0.5 / g)
+    low, high = (n - 1, 0) if periodic == 1 else (0, n - 1)
+    return (low if i < 0 else i), (high if i + 1 >= n else i + 1), t
 
 
 @kernel(inline=True)

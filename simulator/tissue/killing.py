@@ -41,7 +41,7 @@ def engage_slots(state, tables, lattice, fields, body, dice, step, part, dt, sub
     unblocked, plasma = body
     for slot in range(start, stop):
         agent = state.agents[slot]
-        if agent.killer == 0 or agent.target >= 0 or (agent.hop > 0.0 and agent.proposal == -1):
+        if agent.killer == 0 or agent.target >= 0 or (agent.hop > 0.0 and state.proposal[slot] == -1):
             continue
         kind = int(state.agents[slot].kind)
         wanted = tables.kinds[kind].kill_target

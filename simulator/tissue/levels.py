@@ -54,6 +54,7 @@ class Levels(NamedTuple):
     axis: np.ndarray  # AXIS, the positions of all axes of all levels
     links_x: np.ndarray  # low + high along x
     sums: np.ndarray  # f8[2, planes]: partial sums, one a plane
+    rows: np.ndarray  # f8[3, nx + 2]: scratch of whoever works alone
     periodic: int
 
 
@@ -84,6 +85,7 @@ def make_levels(shape, spacing_um, periodic: bool) -> Levels:
         np.concatenate(axes).view(np.recarray),
         np.concatenate(links),
         np.zeros((2, shape[0])),
+        np.zeros((3, shape[2] + 2)),
         int(periodic),
     )
 

@@ -1,8 +1,9 @@
 """Motility: lymphoid cells hop between sites, up a gradient if they follow one.
 
-Propose, resolve, commit: every cell names the free site it would take, the lowest hashed priority wins a
-contested one, winners move.  No phase reads what another cell writes in it, so neither the order of the
-list nor the number of threads can matter.
+Propose, claim, dispute, resolve, commit: every cell names the free site it would take and marks it, rivals
+find each other by the marks, the lowest hashed priority wins a contested site, winners move.  No phase reads
+what another cell writes in it (of marks on one site any may stay), so neither the order of the list nor the
+number of threads can matter.
 
 Cells go through each phase in batches, loop by loop: what is random in one cell's fate is a selection, not
 a branch that the processor must guess.
@@ -15,7 +16,7 @@ import numpy as np
 
 from ..base.kernel import kernel
 from ..base.rng import STREAM, uniform, uniforms_at
-from .fields import value_gradient_at
+from .fields import Slopes, slopes_of
 from .lattice import coordinates, directions, neighbor
 
 # A cell whose hop clock rang, but that stays: it still looks around for a target.
@@ -23,6 +24,9 @@ LOOKS = -2
 
 _HOP = STREAM["hop"]
 _PRIORITY = STREAM["priority"]
+# Marks in `occupied`, where 0 is free and 1 is a cell: claimed from a direction; by several cells.
+_CLAIMED = np.uint8(2)
+_CONTESTED = np.uint8(255)
 _BATCH = 512  # cells: their scratch stays in the first-level cache
 
 
@@ -34,14 +38,15 @@ class Walk(NamedTuple):
     first: np.ndarray  # f8 two uniforms a cell
     second: np.ndarray
     slot: np.ndarray  # i8 the cells that hop
-    place: np.ndarray  # i8[:, 3] z, y, x
+    here: np.ndarray  # i8 their sites
+    z: np.ndarray  # i8
+    y: np.ndarray
+    x: np.ndarray
     u: np.ndarray  # f8 what is left of their uniforms
     v: np.ndarray
-    c: np.ndarray  # f8 the field that they follow, and its slopes
-    gz: np.ndarray
-    gy: np.ndarray
-    gx: np.ndarray
-    bias: np.ndarray  # f8 0 for those that follow none
+    slopes: Slopes  # of the field that they follow
+    kind: np.ndarray  # i8
+    bias: np.ndarray  # f8 of their kinds
     receptor: np.ndarray
     sensitivity: np.ndarray
     direction: np.ndarray  # i8
@@ -51,19 +56,21 @@ class Walk(NamedTuple):
 def make_walk():
     """Scratch for one batch."""
     n = _BATCH
+    slopes = Slopes(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n))
     return Walk(
         np.zeros(n, np.int64),
         np.zeros(n),
         np.zeros(n),
         np.zeros(n),
         np.zeros(n, np.int64),
-        np.zeros((n, 3), np.int64),
+        np.zeros(n, np.int64),
+        np.zeros(n, np.int64),
+        np.zeros(n, np.int64),
+        np.zeros(n, np.int64),
         np.zeros(n),
         np.zeros(n),
-        np.zeros(n),
-        np.zeros(n),
-        np.zeros(n),
-        np.zeros(n),
+        slopes,
+        np.zeros(n, np.int64),
         np.zeros(n),
         np.zeros(n),
         np.zeros(n),
@@ -84,135 +91,123 @@ def propose_batches(state, tables, lattice, fields, dice, step, part, start, sto
         n = min(_BATCH, stop - first)
         for i in range(n):
             agent = state.agents[first + i]
-            agent.proposal = -1
             w.site[i] = agent.site
             w.chance[i] = agent.hop if agent.target < 0 else 0.0
+            state.proposal[first + i] = -1
         uniforms_at(dice, _HOP, step, part, w.site[:n], w.first[:n], w.second[:n])
         hops = 0
         for i in range(n):
-            w.slot[hops] = i
+            w.slot[hops], w.here[hops] = first + i, w.site[i]
+            w.u[hops], w.v[hops] = w.first[i] / (w.chance[i] if w.chance[i] > 0.0 else 1.0), w.second[i]
             hops += int(w.first[i] < w.chance[i])
-        _sense_slopes(state, tables, lattice, fields, first, hops, w)
-        _choose_directions(fields.spacing, directions(lattice), hops, w)
+        for j in range(hops):
+            w.kind[j] = state.agents[w.slot[j]].kind
+            w.z[j], w.y[j], w.x[j] = coordinates(lattice, w.here[j])
+        _choose_ways(directions(lattice), hops, w)
+        for i in range(len(tables.followed)):
+            slopes_of(fields, tables.followed[i], w.z, w.y, w.x, hops, w.slopes)
+            _follow(tables, fields.spacing, tables.followed[i], hops, w)
         _name_goals(state, tables, lattice, hops, w)
 
 
 @kernel
-def _sense_slopes(state, tables, lattice, fields, first, hops, w):
-    """The field that each hopping cell follows; w.slot turns from places in the batch into slots."""
+def _choose_ways(ways, hops, w):
+    """Any way, all alike."""
     for j in range(hops):
-        i = w.slot[j]
-        slot = first + i
-        kind = int(state.agents[slot].kind)
-        k = tables.kinds[kind]
-        z, y, x = coordinates(lattice, w.site[i])
-        w.place[j, 0], w.place[j, 1], w.place[j, 2] = z, y, x
-        w.u[j], w.v[j] = w.first[i] / w.chance[i], w.second[i]
-        w.slot[j] = slot
-        w.receptor[j], w.sensitivity[j] = k.receptor, k.sensitivity
-        if k.toward >= 0:
-            w.bias[j] = k.bias
-            w.c[j], w.gz[j], w.gy[j], w.gx[j] = value_gradient_at(fields, k.toward, z, y, x)
-        else:
-            w.bias[j], w.c[j], w.gz[j], w.gy[j], w.gx[j] = 0.0, 0.0, 0.0, 0.0, 0.0
+        w.direction[j] = int(w.v[j] * ways)
 
 
 @kernel
-def _choose_directions(spacing, ways, hops, w):
-    """Up the gradient with a chance, else any way.
+def _follow(tables, spacing, f, hops, w):
+    """Cells that follow field f go up its gradient with a chance instead.
 
     The drive is the difference in receptor occupancy c/(c + Kd) across one site, so it fades where c ≫ Kd
     (desensitized) and where c ≪ Kd (few receptors bound).  An axis is drawn by its share of |∇c|₁.
+    Short loops, each over no more arrays than LLVM vectorizes.
     """
+    gz, gy, gx = w.slopes.z, w.slopes.y, w.slopes.x
     for j in range(hops):
-        gz, gy, gx, receptor = w.gz[j], w.gy[j], w.gx[j], w.receptor[j]
-        steepness = math.sqrt(gz * gz + gy * gy + gx * gx)
+        k = tables.kinds[w.kind[j]]
+        w.bias[j] = k.bias if k.toward == f else 0.0
+        w.receptor[j], w.sensitivity[j] = k.receptor, k.sensitivity
+    for j in range(hops):
+        steepness = math.sqrt(gz[j] * gz[j] + gy[j] * gy[j] + gx[j] * gx[j])
         # bias · d / (d + sensitivity) with the occupancy difference d = a |∇c| Kd / (Kd + c)²
-        difference = spacing * steepness * receptor
-        bound = receptor + w.c[j]
-        strength = w.bias[j] * difference / (difference + w.sensitivity[j] * bound * bound)
-        strength = strength if steepness > 0.0 else 0.0
-        u, v = w.u[j], w.v[j]
-        follows = u < strength
-        w.u[j] = u / strength if follows else (u - strength) / (1.0 - strength)
-        pick = v * (abs(gz) + abs(gy) + abs(gx))
-        beyond_x, beyond_y = pick >= abs(gx), pick >= abs(gx) + abs(gy)
-        slope = gz if beyond_y else (gy if beyond_x else gx)
+        difference = spacing * steepness * w.receptor[j]
+        bound = w.receptor[j] + w.slopes.c[j]
+        whole = difference + w.sensitivity[j] * bound * bound
+        w.bias[j] = w.bias[j] * difference / (whole if steepness > 0.0 else 1.0)
+    for j in range(hops):
+        u, chance = w.u[j], w.bias[j]
+        w.receptor[j] = 1.0 if u < chance else 0.0  # follows
+        w.u[j] = (u if u < chance else u - chance) / (chance if u < chance else 1.0 - chance)
+    for j in range(hops):
+        pick = w.v[j] * (abs(gz[j]) + abs(gy[j]) + abs(gx[j]))
+        beyond_x, beyond_y = pick >= abs(gx[j]), pick >= abs(gx[j]) + abs(gy[j])
+        slope = gz[j] if beyond_y else (gy[j] if beyond_x else gx[j])
         uphill = 2 * (int(beyond_x) + int(beyond_y)) + int(slope > 0.0)
-        w.direction[j] = uphill if follows else int(v * ways)
+        w.direction[j] = uphill if w.receptor[j] > 0.0 else w.direction[j]
 
 
 @kernel
 def _name_goals(state, tables, lattice, hops, w):
     """The neighboring site in the chosen direction, if it is free and no barrier keeps the cell out."""
     for j in range(hops):
-        slot = w.slot[j]
-        site = int(state.agents[slot].site)
-        goal = neighbor(lattice, site, w.place[j, 0], w.place[j, 1], w.place[j, 2], w.direction[j])
+        slot, site = w.slot[j], w.here[j]
+        goal = neighbor(lattice, site, w.z[j], w.y[j], w.x[j], w.direction[j])
         there = goal if goal >= 0 else site
         enters_nest = tables.kinds[state.bulk[site]].stroma & (1 - tables.kinds[state.bulk[there]].stroma)
-        kept_out = enters_nest & int(w.u[j] >= tables.kinds[state.agents[slot].kind].barrier)
+        kept_out = enters_nest & int(w.u[j] >= tables.kinds[w.kind[j]].barrier)
         stays = int(goal < 0) | int(state.occupied[there]) | kept_out
-        state.agents[slot].proposal = LOOKS if stays == 1 else goal
+        state.proposal[slot] = LOOKS if stays == 1 else goal
+        state.way[slot] = w.direction[j]
 
 
-@kernel(allocates=True)
+@kernel
+def claim_goals(state, start, stop):
+    """Every cell that names a site leaves its mark there: one of several rivals' stays, no matter whose."""
+    for slot in range(start, stop):
+        goal = state.proposal[slot]
+        if goal >= 0:
+            state.occupied[goal] = _CLAIMED + state.way[slot]
+
+
+@kernel
+def dispute_goals(state, start, stop):
+    """Whoever does not find its own mark has a rival, and says so."""
+    for slot in range(start, stop):
+        goal = state.proposal[slot]
+        if goal >= 0 and state.occupied[goal] != _CLAIMED + state.way[slot]:
+            state.occupied[goal] = _CONTESTED
+
+
+@kernel
 def resolve_hops(state, lattice, dice, step, part, start, stop):
     """Of the cells that name one site, the lowest priority keeps it; the others stay.
 
     A loser's proposal turns negative, so that its rivals still read the goal.
     """
-    resolve_batches(state, lattice, dice, step, part, start, stop, make_contested())
-
-
-@kernel(allocates=True)
-def make_contested():
-    """Scratch for the cells of a batch whose goals others may name."""
-    return np.zeros(_BATCH, np.int64)
+    for slot in range(start, stop):
+        goal = state.proposal[slot]
+        if goal >= 0 and state.occupied[goal] == _CONTESTED:
+            _contest(state, lattice, dice, step, part, slot, int(goal))
 
 
 @kernel
-def resolve_batches(state, lattice, dice, step, part, start, stop, contested):
-    """`resolve_hops` on scratch of the caller's: i8[batch]."""
-    for first in range(start, stop, len(contested)):
-        found = 0
-        for slot in range(first, min(stop, first + len(contested))):
-            goal = int(state.agents[slot].proposal)
-            contested[found] = slot
-            found += int(goal >= 0) & int(_cells_beside(state, lattice, max(goal, 0)) != 1)
-        for i in range(found):
-            _contest(state, lattice, dice, step, part, contested[i])
-
-
-@kernel(inline=True)
-def _cells_beside(state, lattice, site):
-    """Lymphoid cells on the face neighbors of a free site; across walls too many rather than too few.
-
-    Where a goal has one cell beside it, that is the cell which names it, and nobody contends.
-    """
-    nx, plane, last = lattice.nx, lattice.ny * lattice.nx, len(state.occupied) - 1
-    found = int(state.occupied[max(site - 1, 0)]) + int(state.occupied[min(site + 1, last)])
-    found += int(state.occupied[max(site - nx, 0)]) + int(state.occupied[min(site + nx, last)])
-    found += int(state.occupied[max(site - plane, 0)]) + int(state.occupied[min(site + plane, last)])
-    return found + 2 * lattice.wraps
-
-
-@kernel
-def _contest(state, lattice, dice, step, part, slot):
-    """One cell's goal against every other cell that may name it."""
-    goal = int(state.agents[slot].proposal)
+def _contest(state, lattice, dice, step, part, slot, goal):
+    """One cell's goal against every other cell that names it."""
     own = int(state.agents[slot].site)
+    mine = uniform(dice, _PRIORITY, step, part, own)
     z, y, x = coordinates(lattice, goal)
     for direction in range(directions(lattice)):
         beside = neighbor(lattice, goal, z, y, x, direction)
-        if beside < 0 or beside == own or state.occupied[beside] == 0:
+        if beside < 0 or beside == own or state.occupied[beside] != 1:
             continue
-        if _named(int(state.agents[state.lymphoid[beside]].proposal)) != goal:
+        if _named(int(state.proposal[state.lymphoid[beside]])) != goal:
             continue
-        mine = uniform(dice, _PRIORITY, step, part, own)
         theirs = uniform(dice, _PRIORITY, step, part, beside)
         if theirs < mine or (theirs == mine and beside < own):
-            state.agents[slot].proposal = LOOKS - 1 - goal
+            state.proposal[slot] = LOOKS - 1 - goal
             return
 
 
@@ -224,9 +219,12 @@ def _named(proposal):
 
 @kernel
 def commit_hops(state, start, stop):
-    """Move the winners: their goals are free and distinct, so cells move without touching each other."""
+    """Move the winners: their goals are free and distinct, so cells move without touching each other.
+
+    Every goal that was claimed has its winner, so no mark stays behind.
+    """
     for slot in range(start, stop):
-        goal = int(state.agents[slot].proposal)
+        goal = int(state.proposal[slot])
         if goal >= 0:
             site = int(state.agents[slot].site)
             state.lymphoid[site] = -1

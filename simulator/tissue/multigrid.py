@@ -137,7 +137,9 @@ def _cycle(g, top, diffusion, known):
     bottom = len(g.grid) - 1
     zero = np.int64(0)  # a literal 0 would compile every kernel once more
     for level in range(top, bottom):
-        _restrict(g, level, diffusion, known if level == top else RAW, zero, g.grid[level + 1].nz)
+        _restrict_planes(
+            g, level, diffusion, known if level == top else RAW, zero, g.grid[level + 1].nz, g.rows
+        )
     g.c[g.grid[bottom].start] = g.inverse[g.grid[bottom].start] * g.b[g.grid[bottom].start]
     for level in range(bottom - 1, top - 1, -1):
         _climb(g, level, diffusion)
@@ -155,7 +157,7 @@ def _climb(g, level, diffusion):
     lag = nz if g.periodic == 1 else 1  # across a periodic wall there is no first plane
     for first in range(0, nz + 4 * lag, lag):
         if first < nz:
-            _interpolate(g, level, first, first + lag)
+            _interpolate_planes(g, level, first, first + lag, g.rows[0])
         for sweep in range(2):
             for color in range(2):
                 z = first - lag * (2 * sweep + color + 1)
@@ -191,9 +193,15 @@ def _invert(g, level, diffusion, z0, z1):
 @kernel(allocates=True)
 def _restrict(g, level, diffusion, known, z0, z1):
     """Average the residual of a level to the coarse planes [z0, z1); Σ|residual| of each to g.sums[0]."""
-    mean = np.zeros(g.grid[level + 1].nx)
-    rest = np.zeros(g.grid[level].stride)
-    size = np.zeros(g.grid[level].stride)
+    _restrict_planes(g, level, diffusion, known, z0, z1, np.zeros((3, g.grid[level].nx + 2)))
+
+
+@kernel
+def _restrict_planes(g, level, diffusion, known, z0, z1, rows):
+    """`_restrict` on scratch of the caller's, f8[3, at least nx + 2]."""
+    mean = rows[0, : g.grid[level + 1].nx]
+    rest = rows[1, : g.grid[level].stride]
+    size = rows[2, : g.grid[level].stride]
     for coarse_z in range(z0, z1):
         size[:] = 0.0
         for coarse_y in range(g.grid[level + 1].ny):
@@ -272,8 +280,13 @@ def _straighten(g, level, z0, z1):
 @kernel(allocates=True)
 def _interpolate(g, level, z0, z1):
     """Add the correction of the next coarser level, interpolated, to planes [z0, z1)."""
+    _interpolate_planes(g, level, z0, z1, np.zeros(g.grid[level].nx + 2))
+
+
+@kernel
+def _interpolate_planes(g, level, z0, z1, line):
+    """`_interpolate` on scratch of the caller's, f8[at least nx + 2]."""
     n = g.grid[level + 1].nx
-    line = np.zeros(n + 2)
     for z in range(z0, z1):
         for y in range(g.grid[level].ny):
             _blend_rows(g, level, z, y, line[1 : n + 1])

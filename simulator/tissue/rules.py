@@ -78,6 +78,7 @@ class Tables(NamedTuple):
     kill_on: np.ndarray  # i8[K, 4] target traits that must be recognized
     target_trait: np.ndarray  # i8[J] trait behind each slot of a target signal
     blockers: np.ndarray  # u1[B, D] sets of drugs that block a row together, or whose occupancy is a signal
+    followed: np.ndarray  # i8 fields that cells walk along
     traced: np.ndarray  # i8[2] a field, and the one that follows the part which one kind makes; −1 for none
 
 

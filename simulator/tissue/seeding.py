@@ -124,22 +124,24 @@ def _fill_tumor(bulk: np.ndarray, lesion: Lesion, lattice: Lattice, kinds: dict[
 def _infiltrate(state: State, lesion: Lesion, lattice: Lattice, tables: Tables, names: Names, dice) -> State:
     """Lymphoid cells at the densities of `tissue.infiltrate`, site by site, at most one a site."""
     site_mm3 = (lesion.block.site * 1e-3) ** 3
-    stroma_side = tables.kinds[state.bulk].stroma == 1
+    stroma_side = tables.kinds.stroma.astype(np.uint8)[state.bulk]
     inside = state.bulk > 0 if lesion.block.mode == "nodule" else np.ones(lattice.sites, bool)
-    chance = np.zeros((len(names.kinds), lattice.sites))
+    density = np.zeros((2, len(names.kinds)))  # chance a site, in nests and in stroma
     for code, kind in enumerate(names.kinds):
-        for compartment, density in lesion.tissue.infiltrate.get(kind, {}).items():
-            where = inside & (stroma_side if compartment == "stroma" else ~stroma_side)
-            chance[code, where] = density / _SECTION * site_mm3
-    most = float(chance.sum(axis=0).max(initial=0.0))
+        for compartment, cells in lesion.tissue.infiltrate.get(kind, {}).items():
+            density[int(compartment == "stroma"), code] = cells / _SECTION * site_mm3
+    present = [side for side in (0, 1) if (inside & (stroma_side == side)).any()]
+    most = max((float(density[side].sum()) for side in present), default=0.0)
     if most > _MOST_OCCUPIED:
         raise InputError(
             f"the infiltrate would fill {most:.0%} of the lymphoid sites of a compartment",
             f"At most {_MOST_OCCUPIED:.0%} may be filled: lower tissue.infiltrate or refine block.site.",
         )
     draw = random_map(dice, "infiltrate", 0, lattice.sites)
-    edges = np.cumsum(chance, axis=0)
-    kind_at = (draw[None, :] >= edges).sum(axis=0)
+    kind_at = np.full(lattice.sites, len(names.kinds), np.uint8)
+    for side in present:
+        where = np.flatnonzero(inside & (stroma_side == side))
+        kind_at[where] = np.searchsorted(np.cumsum(density[side]), draw[where], side="right")
     sites = np.flatnonzero(kind_at < len(names.kinds))
     state = with_capacity(state, len(sites) + 1024, 1024)
     _place_infiltrate(state, tables, compile_spreads(lesion, names), dice, sites, kind_at[sites])

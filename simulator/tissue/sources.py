@@ -21,6 +21,7 @@ class Rates(NamedTuple):
     source: np.ndarray  # f8[F, K] [unit/h], where no signal matters
     uptake: np.ndarray  # f8[F, K] [1/h], the same
     how: np.ndarray  # u1[F, K] nothing to do with the field; constant; or to be asked site by site
+    makes: np.ndarray  # u1[F] whether any bulk cell makes the field at a constant rate
     takes: np.ndarray  # u1[F] whether any takes it up
 
 
@@ -32,6 +33,7 @@ def constant_rates(tables, unblocked, plasma, site_volume):
         np.zeros((fields, kinds)),
         np.zeros((fields, kinds)),
         np.zeros((fields, kinds), np.uint8),
+        np.zeros(fields, np.uint8),
         np.zeros(fields, np.uint8),
     )
     x = np.zeros(max(1, len(tables.senses)))
@@ -58,6 +60,7 @@ def constant_rates(tables, unblocked, plasma, site_volume):
                 rate = evaluate(tables, entry.exchange, x, unblocked, plasma)
                 rates.uptake[f, kind] += rate
                 rates.source[f, kind] += rate * entry.level
+            rates.makes[f] = max(rates.makes[f], np.uint8(rates.source[f, kind] > 0.0))
     return rates
 
 
@@ -82,7 +85,7 @@ def gather(state, tables, lattice, fields, group, used, rates, unblocked, plasma
     f = group[0]
     for vz in range(start, stop):
         for vy in range(fields.ny[f]):
-            _clear(fields, group, vz, vy)
+            _clear(fields, group, rates, vz, vy)
             for z in range(vz * fields.gz[f], min((vz + 1) * fields.gz[f], lattice.nz)):
                 for y in range(vy * fields.gy[f], min((vy + 1) * fields.gy[f], lattice.ny)):
                     _rates_of_row(
@@ -92,13 +95,14 @@ def gather(state, tables, lattice, fields, group, used, rates, unblocked, plasma
 
 
 @kernel
-def _clear(fields, group, vz, vy):
+def _clear(fields, group, rates, vz, vy):
     """Start the sums of a row of voxels."""
     for g in range(len(group)):
         f = group[g]
-        voxel = fields.offset[f] + (vz * fields.ny[f] + vy) * fields.nx[f]
-        fields.s[voxel : voxel + fields.nx[f]] = 0.0
-        fields.u[voxel : voxel + fields.nx[f]] = 0.0
+        voxel = (vz * fields.ny[f] + vy) * fields.nx[f]
+        fields.s[fields.offset[f] + voxel : fields.offset[f] + voxel + fields.nx[f]] = 0.0
+        if rates.takes[f] == 1:
+            fields.u[fields.at_u[f] + voxel : fields.at_u[f] + voxel + fields.nx[f]] = 0.0
 
 
 @kernel
@@ -107,7 +111,10 @@ def _rates_of_row(state, tables, lattice, fields, group, used, rates, body, z, y
     unblocked, plasma, site_volume = body
     start = (z * lattice.ny + y) * lattice.nx
     for g in range(len(group)):
-        _constant_row(state, start, rates.source[group[g]], made[g])
+        if rates.makes[group[g]] == 1:
+            _constant_row(state, start, rates.source[group[g]], made[g])
+        else:
+            made[g] = 0.0
         if rates.takes[group[g]] == 1:
             _constant_row(state, start, rates.uptake[group[g]], taken[g])
     find_cells(state, start, 1, r)
@@ -189,10 +196,12 @@ def _add_row(fields, group, rates, vz, vy, made, taken):
     """Add a row of sites to its row of voxels, as means over all sites of a whole voxel."""
     for g in range(len(group)):
         f = group[g]
-        voxel = fields.offset[f] + (vz * fields.ny[f] + vy) * fields.nx[f]
-        _add_sites(made[g], fields.gx[f], fields.s[voxel : voxel + fields.nx[f]], fields, f)
+        voxel, nx = (vz * fields.ny[f] + vy) * fields.nx[f], fields.nx[f]
+        at = fields.offset[f] + voxel
+        _add_sites(made[g], fields.gx[f], fields.s[at : at + nx], fields, f)
         if rates.takes[f] == 1:
-            _add_sites(taken[g], fields.gx[f], fields.u[voxel : voxel + fields.nx[f]], fields, f)
+            at = fields.at_u[f] + voxel
+            _add_sites(taken[g], fields.gx[f], fields.u[at : at + nx], fields, f)
 
 
 @kernel

@@ -44,7 +44,6 @@ AGENT = np.dtype(
         ("id", np.int64),  # birth step · 2³³ + layer · 2³² + birth site
         ("site", np.int32),
         ("target", np.int32),  # site of the engaged target, −1 for none
-        ("proposal", np.int32),  # site it would hop to; −1: no hop is due, below: due, but it stays
         ("hop", np.float64),  # chance of a hop a sub-step
         ("hit", np.float64),  # mean hits a sub-step on the present target
         ("dose", np.int32),  # number of the dose it came with, 0 for none
@@ -66,10 +65,13 @@ class State(NamedTuple):
     event: np.ndarray  # u1[n] 1 + the hazard that struck a bulk cell this step
     site_trait: np.ndarray  # f4[n, columns]
     lymphoid: np.ndarray  # i4[n] slot of the lymphoid cell, −1 where none
-    occupied: np.ndarray  # u1[n] 1 where there is one: a quarter of the memory to look through
+    occupied: np.ndarray  # u1[n] 1 where there is one: a quarter of the memory to look through.  While cells
+    # hop also who claims a free site
     bulk_agent: np.ndarray  # i4[n] slot of a tracked bulk cell, −1 where none
     wounded: np.ndarray  # i8[capacity] sites with wounds, in any order
     agents: np.recarray  # AGENT[A]
+    proposal: np.ndarray  # i4[A] site it would hop to; −1: no hop is due, below: due, but it stays
+    way: np.ndarray  # u1[A] the direction there
     trait: np.ndarray  # f4[A, columns]
     next_trait: np.ndarray  # f4[A, columns] what `respond` decided, committed once every cell has sensed
     seen: np.ndarray  # f8[A, J] sum of the targets' traits over the last step's engaged sub-steps
@@ -81,8 +83,8 @@ class State(NamedTuple):
     brought: np.ndarray  # i8[K, doses + 1, 3]
 
 
-_PER_AGENT = ("agents", "trait", "next_trait", "seen", "facing", "secretes")
-_SCRATCH = ("event", "next_trait")  # within a step; a checkpoint leaves them out
+_PER_AGENT = ("agents", "proposal", "way", "trait", "next_trait", "seen", "facing", "secretes")
+_SCRATCH = ("event", "proposal", "way", "next_trait")  # within a step; a checkpoint leaves them out
 
 
 def empty_state(sites: int, names: Names, tables: Tables, capacity: int = 1024) -> State:
@@ -99,6 +101,8 @@ def empty_state(sites: int, names: Names, tables: Tables, capacity: int = 1024) 
         bulk_agent=np.full(sites, -1, np.int32),
         wounded=np.zeros(capacity, np.int64),
         agents=np.zeros(capacity, AGENT).view(np.recarray),
+        proposal=np.zeros(capacity, np.int32),
+        way=np.zeros(capacity, np.uint8),
         trait=np.zeros((capacity, max(1, names.agent_columns)), np.float32),
         next_trait=np.zeros((capacity, max(1, names.agent_columns)), np.float32),
         seen=np.zeros((capacity, max(1, slots))),
@@ -217,7 +221,7 @@ def add_agent(state, tables, kind, site, step, dose):
     agent.hit = 0.0
     agent.target = -1
     agent.engaged = 0
-    agent.proposal = -1
+    state.proposal[slot] = -1
     for c in range(state.trait.shape[1]):
         state.trait[slot, c] = 0.0
     for j in range(state.seen.shape[1]):
@@ -254,6 +258,7 @@ def _move_agent(state, tables, source, slot):
     else:
         state.bulk_agent[site] = slot
     state.agents[slot] = state.agents[source]
+    state.proposal[slot] = state.proposal[source]
     for c in range(state.trait.shape[1]):
         state.trait[slot, c] = state.trait[source, c]
         state.next_trait[slot, c] = state.next_trait[source, c]

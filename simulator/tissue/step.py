@@ -58,7 +58,6 @@ class Block:
             [field.start for field in substances],
             lesion.block.walls == "periodic",
         )
-        self.solver = field_solver.Solver(self.fields)
         self._group_fields()
         self.secreted = np.zeros(
             len(self.names.fields)
@@ -104,6 +103,8 @@ class Block:
             )
         ]
         self._source_fields, _ = self._sensed_by(asked)
+        self._read = {int(sense.index) for sense in self.tables.senses if sense.code == FIELD}
+        self._read |= {int(f) for f in (*self.tables.followed, *self.tables.traced)}
 
     def _sensed_by(self, kinds: list[int]) -> tuple[np.ndarray, bool]:
         """(fields that untracked ones of these kinds sense, whether they sense neighbors' traits)."""
@@ -118,6 +119,10 @@ class Block:
 
     def _group_fields(self) -> None:
         """Fields of one grid that cells make or take up: their sources are gathered together."""
+        exchange = self.tables.exchange
+        taken = ((exchange.take_up >= 0) | (exchange.exchange >= 0)).any(axis=0)[: len(self.names.fields)]
+        self.fields = field_solver.with_uptake(self.fields, taken)
+        self.solver = field_solver.Solver(self.fields)
         grids = [tuple(sites) for sites in zip(self.fields.gz, self.fields.gy, self.fields.gx, strict=True)]
         self._groups = [
             np.array([f for f in self.sourced if grids[f] == grid], np.int64)
@@ -155,7 +160,7 @@ class Block:
         self.read(inputs)
         if step % self.day == 0:
             states.sort_agents(self.state, self.tables)
-        self.solve_fields()
+        self.solve_fields(step)
         self.respond(step)
         return self.act(step, inputs)
 
@@ -186,8 +191,11 @@ class Block:
             own = float(self.own_spreads.value[code, column])
             self.spreads.value[code, column] = (own * (pool - primed) + primed) / pool
 
-    def solve_fields(self) -> None:
-        """Gather the sources of every field and advance it, all sources sensing the fields before."""
+    def solve_fields(self, step: int) -> None:
+        """Gather the sources of every field and advance it, all sources sensing the fields before.
+
+        A field that no cell senses is only reported: it advances by a day, once a day.
+        """
         body = (self.unblocked, self.plasma, self.site_volume)
         rates = constant_rates(self.tables, *body)
         for group in self._groups:
@@ -205,7 +213,10 @@ class Block:
             )
         for f in self.sourced:
             self.secreted[f] = field_solver.as_grid(self.fields, self.fields.s, f).mean()
-        self.solver.solve_all([f for f in self.sourced if not self._is_empty(f)], self.step.fields)
+        filled = [f for f in self.sourced if not self._is_empty(f)]
+        self.solver.solve_all([f for f in filled if f in self._read], self.step.fields)
+        if step % self.day == 0:
+            self.solver.solve_all([f for f in filled if f not in self._read], self.day * self.step.tissue)
 
     def _is_empty(self, f: int) -> bool:
         """Whether a field has neither sources nor content; traces that lie beyond all meaning are removed."""

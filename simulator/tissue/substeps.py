@@ -6,12 +6,12 @@ from ..base import threads
 from ..base.kernel import kernel
 from .killing import engage, engage_slots, heal, release, strike
 from .motility import (
+    claim_goals,
     commit_hops,
-    make_contested,
+    dispute_goals,
     make_walk,
     propose_batches,
     propose_hops,
-    resolve_batches,
     resolve_hops,
 )
 from .state import AGENTS
@@ -33,6 +33,8 @@ def move_and_kill(state, tables, lattice, fields, body, dice, step: int, dt: flo
     for part in range(parts):
         agents = int(state.count[AGENTS])
         threads.over_slabs(propose_hops, agents, state, tables, lattice, fields, dice, step, part)
+        threads.over_slabs(claim_goals, agents, state)
+        threads.over_slabs(dispute_goals, agents, state)
         threads.over_slabs(resolve_hops, agents, state, lattice, dice, step, part)
         threads.over_slabs(commit_hops, agents, state)
         threads.over_slabs(
@@ -46,13 +48,15 @@ def move_and_kill(state, tables, lattice, fields, body, dice, step: int, dt: flo
 @kernel(allocates=True)
 def _all_parts(state, tables, lattice, fields, body, dice, step, dt, parts):
     """`move_and_kill` in one call, which for few cells costs more than their work."""
-    walk, contested = make_walk(), make_contested()
+    walk = make_walk()
     hitters = np.empty(state.count[AGENTS], np.int64)
     x = np.zeros(max(1, len(tables.senses)))
     for part in range(parts):
         agents = state.count[AGENTS]
         propose_batches(state, tables, lattice, fields, dice, step, part, 0, agents, walk)
-        resolve_batches(state, lattice, dice, step, part, 0, agents, contested)
+        claim_goals(state, 0, agents)
+        dispute_goals(state, 0, agents)
+        resolve_hops(state, lattice, dice, step, part, 0, agents)
         commit_hops(state, 0, agents)
         engage_slots(state, tables, lattice, fields, body, dice, step, part, dt, float(parts), 0, agents, x)
         strike(state, tables, dice, step, part, dt, hitters)

@@ -209,12 +209,26 @@ def validate(
 
 @_command
 def info(
-    path: Annotated[Path, Parameter(help="a study folder, a run file (*.h5) or a burn-in (*.ckpt)")], /
-) -> None:
-    """Say what a study folder, a run file or a burn-in holds."""
-    from .info import describe
+    path: Annotated[Path, Parameter(help="a study folder, a run file (*.h5) or a burn-in (*.ckpt)")],
+    /,
+    *,
+    check: Annotated[bool, _Flag] = False,
+) -> int:
+    """Say what a study folder, a run file or a burn-in holds.
 
-    print(describe(path))
+    Parameters
+    ----------
+    check
+        read every number and say whether the file keeps what the format promises
+    """
+    from .info import describe, verdict
+
+    if not check:
+        print(describe(path))
+        return DONE
+    sound, said = verdict(path)
+    print(said)
+    return DONE if sound else FAILED
 
 
 @_command

@@ -15,6 +15,7 @@ _AGENT_ROWS = 4096
 _EVENT_ROWS = 256
 _PACKED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 AXES = ("z", "y", "x")
+NO_CONTENT = "0" * 32  # of a run that is not complete
 # netCDF-4's mark of a dimension without coordinates; xarray then shows no variable for it
 _NO_VALUES = "This is a netCDF dimension but not a netCDF variable."
 
@@ -77,6 +78,7 @@ def image(
             set_attribute(file, name, value)
         set_attribute(file, "schema", f"{SCHEMA} {VERSION}")
         file.attrs["complete"] = 0
+        set_attribute(file, "content", NO_CONTENT)
         build = _Builder(file)
         days = np.asarray(times_h, dtype="f8") / 24.0
         time = build.scale("time", days, "d", "time of a record, from day 0")

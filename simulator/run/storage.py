@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from ..base.errors import InputError, SimulatorError
-from . import vtkhdf
+from . import content, vtkhdf
 from .files import (
     attribute,
     dataset,
@@ -24,6 +24,7 @@ from .files import (
     open_run,
     part_path,
     reason,
+    replace_attribute,
     sound,
     sync_folder,
 )
@@ -154,7 +155,9 @@ class RunWriter:
             return
         with self._writing():
             vtkhdf.set_steps(self._file, self.rows.snapshots)
-            h5py.h5a.open(self._file.id, b"complete").write(np.array(int(complete)))
+            if complete:
+                replace_attribute(self._file, "content", np.bytes_(content.digest(self._file)))
+            replace_attribute(self._file, "complete", int(complete))
             self._file.flush()
             self._file.close()
             if complete:

@@ -139,6 +139,11 @@ def test_correlation_is_pearsons(values):
         assert -1.0 <= found <= 1.0
 
 
+def test_correlation_of_tiny_numbers_does_not_underflow():
+    tiny = 1e-200 * np.array([1.0, 2.0, 4.0])
+    assert correlation(tiny, tiny) == pytest.approx(1.0)
+
+
 def test_the_variance_split_recovers_both_parts():
     rng = np.random.default_rng(23)
     sizes = rng.integers(2, 6, 4000)

@@ -217,7 +217,7 @@ class Record(Strict):
 
 
 class Compare(Strict):
-    """The declared comparison: every other arm against `reference`, and each arm of `also` against its own."""
+    """The declared comparison: every other arm against `reference`, those of `also` against another, too."""
 
     reference: Name
     also: dict[Name, Name] = {}

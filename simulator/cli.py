@@ -176,6 +176,7 @@ def validate(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("validation"),
     workers: int | None = None,
+    force: Annotated[bool, _Flag] = False,
     list_: Annotated[bool, Parameter(name="--list", negative="", show_default=False)] = False,
 ) -> None:
     """Hold the model against what is known: runs experiments for hours, prints target, reached, verdict.
@@ -186,6 +187,8 @@ def validate(
         where the studies and the table are kept; what is finished there is not run again
     workers
         runs at a time; by default what processors and memory allow
+    force
+        take over studies that an earlier version of the simulator left there, and run them anew
     list_
         name the cases and do nothing
     """
@@ -201,7 +204,7 @@ def validate(
     to_console()
     rows = validation.kept(out)
     for case in cases:
-        rows[case.name] = validation.validate(case, out, workers)
+        rows[case.name] = validation.validate(case, out, workers, force)
         path = validation.keep(rows, out)
         print(f"{case.title}\n{validation.table(rows[case.name])}\n")
     print(f"{validation.summary(rows)} Table: {path}")

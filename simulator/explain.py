@@ -97,9 +97,10 @@ def _runs(checked: Checked) -> Iterator[str]:
     if experiment.compare is not None:
         asked = experiment.compare
         day = "the last common record" if asked.at is None else f"day {asked.at / 24.0:g}"
+        also = "".join(f", {first} with {second}" for first, second in asked.also.items())
         yield (
-            f"Compared: every other arm with {asked.reference}, {asked.outcome} at {day}, paired by patient "
-            f"and replicate, with {100.0 * asked.level:g} % intervals."
+            f"Compared: every other arm with {asked.reference}{also}; {asked.outcome} at {day}, paired by "
+            f"patient and replicate, with {100.0 * asked.level:g} % intervals."
         )
     if experiment.population:
         yield f"Patients differ in {', '.join(experiment.population.rows)}."

@@ -16,7 +16,11 @@ from simulator.vocabulary import VOCABULARY
 
 CATALOGUE = Path(__file__).parents[1] / "configs"
 FILES = sorted(CATALOGUE.glob("*/*.yaml"))
-EXPERIMENTS = sorted((CATALOGUE / "experiments").glob("*.yaml"))
+EXPERIMENTS = sorted(
+    path
+    for folder in ("experiments", "validation", "replications")
+    for path in (CATALOGUE / folder).glob("*.yaml")
+)
 SPECIES = ("human_mss", "human_msih", "mouse_ct26")
 DAY, KD = 24.0, 1.05
 

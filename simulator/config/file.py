@@ -181,7 +181,7 @@ def check_compare(
     records: Records,
     problems: Problems,
 ) -> None:
-    """The reference is an arm, the outcome an observable, the time one that is recorded."""
+    """References are arms, the outcome is an observable, the time one that is recorded."""
     at = dict(node.items())
     if compare.reference not in arms:
         problems.add(
@@ -189,6 +189,13 @@ def check_compare(
             did_you_mean(compare.reference, arms),
             at["reference"].where,
         )
+    for first, second in compare.also.items():
+        for arm in (first, second):
+            if arm not in arms:
+                problems.add(f"There is no arm '{arm}'.", did_you_mean(arm, arms), at["also"].where)
+        if second in (first, compare.reference):
+            declared = "itself" if second == first else f"'{second}', as every arm is already"
+            problems.add(f"'{first}' is compared with {declared}.", "Name another arm.", at["also"].where)
     outcome = compare.outcome.removeprefix("log ").strip()
     known = {*vocabulary.observables, *(f"{field}_{end}" for field in fields for end in ("mean", "max"))}
     if outcome not in known and "outcome" in at:

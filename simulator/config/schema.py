@@ -217,9 +217,10 @@ class Record(Strict):
 
 
 class Compare(Strict):
-    """The declared comparison: every other arm against `reference`."""
+    """The declared comparison: every other arm against `reference`, those of `also` against another, too."""
 
     reference: Name
+    also: dict[Name, Name] = {}
     outcome: str = "log tumor_volume"
     at: Time | None = None
     level: Annotated[float, Key(gt=0, lt=1)] = 0.95

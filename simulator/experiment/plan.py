@@ -52,8 +52,9 @@ class Plan:
     """All runs of an experiment in a fixed order: by point, patient, replicate, then arm as in the file.
 
     Patients and replicates count from 1.  Runs that are the same to the digit share a digest, and so one
-    file.  `compare` is the declared comparison: reference, outcome, day, level; or None.  `sweep` is the
-    design with its factors, or None; `points` holds of each point its number and the values of the factors.
+    file.  `compare` is the declared comparison: reference, also, outcome, day, level; or None.  `sweep` is
+    the design with its factors, or None; `points` holds of each point its number and the values of the
+    factors.
     """
 
     title: str
@@ -218,6 +219,7 @@ def _comparison(experiment: "Experiment") -> dict[str, Any] | None:
     day = None if declared.at is None else declared.at / 24.0
     return {
         "reference": declared.reference,
+        "also": declared.also,
         "outcome": declared.outcome,
         "day": day,
         "level": declared.level,

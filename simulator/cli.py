@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -30,7 +30,7 @@ app = App(
 )
 
 _File = Annotated[
-    str, Parameter(help="an experiment file, or one that ships: demo, schedules, mechanisms, order")
+    str, Parameter(help="an experiment file, or one that ships: demo, schedules, mechanisms, nct06446050 …")
 ]
 _Set = Annotated[
     list[str] | None,
@@ -144,6 +144,10 @@ def run(
     checked = _checked(file, [*(overrides or ()), *given])
     to_console()
     folder = out if out is not None else Path(Path(file).stem)
+    if checked.experiment.protocol is not None:
+        _run_trial(checked, folder, part, workers=workers, threads=threads, scheduler=scheduler, force=force,
+                   dry_run=dry_run)  # fmt: skip
+        return
     results = execute(
         checked.experiment,
         folder,
@@ -159,6 +163,21 @@ def run(
 
         print(outcome(results))
         print(f"\nFigures and tables on one page: simulator report {shlex.quote(str(folder))}")
+
+
+def _run_trial(checked: "Checked", folder: Path, shard: tuple[int, int] | None, **how: Any) -> None:
+    """Run the trial of a file, and print its synopsis."""
+    from . import odd
+    from .experiment.trial.execute import execute
+
+    if shard is not None:
+        raise InputError(
+            "A trial has no shards: who is treated how depends on those before.", "Leave it out."
+        )
+    done = execute(checked.experiment, folder, pages={"odd.md": odd.text(checked)}, **how)
+    if done is not None:
+        print((done.path / "synopsis.md").read_text(encoding="utf-8"))
+        print(f"All tables: {done.path}; figures on one page: simulator report {shlex.quote(str(folder))}")
 
 
 @_command

@@ -77,16 +77,8 @@ def _checked(
     _check_models(tree, arms, population, builder)
     if file is not None and file.compare is not None:
         fields = names_in(tree)["fields"]
-        check_compare(
-            file.compare,
-            tree.get("compare") or tree,
-            list(arms),
-            fields,
-            vocabulary,
-            file.duration,
-            records,
-            problems,
-        )
+        at = tree.get("compare") or tree
+        check_compare(file.compare, at, list(arms), fields, vocabulary, file.duration, records, problems)
     sweep = read_sweep(tree, 0 if file is None else file.seed, problems)
     protocol = read_protocol(tree, path.parent, shelf.folder, problems)
     problems.done()

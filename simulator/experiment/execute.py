@@ -106,6 +106,7 @@ def _cost(size: Estimate) -> str:
 
 
 def simulation_engine() -> Engine:
+    """The simulation itself, where no other engine is given."""
     from ..run import warm  # brings numba: only where something is to be run
 
     return Engine(_grow, _treat, warm.warm)

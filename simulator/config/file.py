@@ -118,10 +118,16 @@ class BurnIn(NamedTuple):
 
 
 class Records(NamedTuple):
-    """When what is written: schedules in hours from day 0."""
+    """When what is written: schedules in hours from day 0.
+
+    checkpoints : states that are kept, to branch from.  save_every : hours of wall time between states to
+    resume from; None: as often as costs next to nothing.
+    """
 
     series: schedule.Schedule
     snapshots: schedule.Schedule
+    checkpoints: schedule.Schedule = schedule.At(())
+    save_every: float | None = None
 
 
 _UNTIL = re.compile(r"until\s+(?P<cells>.+?)\s+tumor\s+cells(?:\s*,\s*at\s+most\s+(?P<most>.+))?")
@@ -168,17 +174,19 @@ def _hours(given: Any) -> float:
 
 def read_records(node: Node | None, problems: Problems) -> Records:
     """The schedules under `record:`."""
-    found = {name: schedule.parse(field.default) for name, field in Record.model_fields.items()}
+    schedules = Records._fields[:3]
+    found = {name: schedule.parse(Record.model_fields[name].default) for name in schedules}
+    read = None
     if node is not None and node.value is not None:
-        Reader(problems).section(Record, node, "'record'", ignore=Records._fields)
-    for name in Records._fields:
+        read = Reader(problems).section(Record, node, "'record'", ignore=schedules)
+    for name in schedules:
         at = node.get(name) if node is not None else None
         try:
             if at is not None and at.value is not None:
                 found[name] = schedule.parse(at.plain())
         except InputError as error:
             problems.take(error, at.where if at is not None else None, name)
-    return Records(**found)
+    return Records(**found, save_every=read.save_every if read is not None else None)
 
 
 def read_protocol(tree: Node, folder: Path, catalogue: Path, problems: Problems) -> Path | None:

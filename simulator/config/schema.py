@@ -214,6 +214,8 @@ class Record(Strict):
 
     series: str | list[str] = "every 1 d"
     snapshots: str | list[str] = "every 21 d"
+    checkpoints: str | list[str] = "never"  # states that are kept, to branch from
+    save_every: Annotated[float, quantity("h", above=0)] | None = None  # of wall time, for resuming
 
 
 class Compare(Strict):

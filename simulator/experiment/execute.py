@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..base import interrupt
 from ..base.errors import InputError, Problem, SimulatorError
 from ..base.log import get_logger, to_file
 from ..base.threads import available_cpus
-from . import interrupt
 from .collect import Results, collect
 from .estimate import Estimate, estimate, work_hours
 from .order import Failed, Order, drive
@@ -137,16 +137,21 @@ def _aside(out: Path) -> Iterator[None]:
     out : the file of the run, in a folder of the study.  Every run may say the same, which would
     flood the console; the report says it once.
     """
-    runs = get_logger("body")
     handler = logging.FileHandler(Study(out.parent.parent).log, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
-    propagate, runs.propagate = runs.propagate, False
-    runs.addHandler(handler)
+    voices = [get_logger(name) for name in ("body", "run")]
+    before = [(voice.propagate, voice.level) for voice in voices]
+    for voice in voices:
+        voice.propagate = False
+        voice.setLevel(logging.INFO)
+        voice.addHandler(handler)
     try:
         yield
     finally:
-        runs.propagate = propagate
-        runs.removeHandler(handler)
+        for voice, (propagate, level) in zip(voices, before, strict=True):
+            voice.propagate = propagate
+            voice.setLevel(level)
+            voice.removeHandler(handler)
         handler.close()
 
 

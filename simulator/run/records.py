@@ -12,7 +12,7 @@ from ..config.load import Experiment
 from ..tissue.state import AGENTS, CAME, EXPORTED, KILLS, LEDGER, TOUCHED
 from .lesion import LesionRun, product_doses
 from .observables import OBSERVABLES, field_observables, observe
-from .storage import Column, LesionLayout, RunWriter, Snapshot
+from .storage import Column, LesionLayout, Rows, RunWriter, Snapshot, resume
 
 _SITE_TRAITS = ("mhc1", "pdl1")  # of tumor cells, in snapshots
 _EVENT_TYPES = {"dose": 0, "deaths": 1, "brought": 2}
@@ -45,34 +45,34 @@ def record_steps(schedule: Schedule, duration: float, dt: float) -> list[int]:
 
 
 class RunRecorder:
-    """Writes one run: a context that leaves a whole file behind, or none."""
+    """Writes one run: a context that leaves a whole file behind, or an unfinished one.
 
-    def __init__(self, simulation, experiment: Experiment, arm: str, patient: int, replicate: int, out: Path):
+    rows : what an unfinished file at `out` had recorded when the simulation was saved; it goes on there.
+    """
+
+    def __init__(
+        self,
+        simulation,
+        experiment: Experiment,
+        arm: str,
+        patient: int,
+        replicate: int,
+        out: Path,
+        rows: Rows | None = None,
+    ):
         dt = simulation.dt
         self.series = record_steps(experiment.record.series, experiment.duration, dt)
         self.snapshots = record_steps(experiment.record.snapshots, experiment.duration, dt)
         self.simulation = simulation
-        self.writer = RunWriter(
-            out,
-            {
-                "title": experiment.title,
-                "simulator_version": __version__,
-                "seed": experiment.seed,
-                "patient": patient,
-                "arm": arm,
-                "replicate": replicate,
-                "config": experiment.resolved(arm, patient),
-                "digest": out.stem,
-                "idle": "\n".join(experiment.idle),
-                "host": provenance.host(),
-                "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            },
+        described = (
+            _facts(experiment, arm, patient, replicate, out),
             [step * dt for step in self.series],
             [step * dt for step in self.snapshots],
             [lesion_layout(lesion) for lesion in simulation.lesions],
             [Column(*column) for column in simulation.host.columns()],
             EVENTS,
         )
+        self.writer = RunWriter(out, *described) if rows is None else resume(out, out, *described, rows=rows)
 
     def __enter__(self) -> "RunRecorder":
         return self
@@ -94,6 +94,26 @@ class RunRecorder:
                 [site_arrays(lesion) for lesion in simulation.lesions],
                 [agent_table(lesion) for lesion in simulation.lesions],
             )
+
+
+def _facts(
+    experiment: Experiment, arm: str, patient: int, replicate: int, out: Path
+) -> dict[str, str | int | float]:
+    """What a run says of itself."""
+    return {
+        "title": experiment.title,
+        "simulator_version": __version__,
+        "seed": experiment.seed,
+        "patient": patient,
+        "arm": arm,
+        "replicate": replicate,
+        "config": experiment.resolved(arm, patient),
+        "digest": out.stem,
+        "burn_in": experiment.burn_in_digest(arm, patient, replicate),
+        "idle": "\n".join(experiment.idle),
+        "host": provenance.host(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def lesion_layout(lesion: LesionRun) -> LesionLayout:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base import threads as thread_pool
+from ..base import interrupt, threads as thread_pool
 from ..base.errors import InputError, SimulatorError
 from ..body import regimen
 from ..body.course import Dose
@@ -18,6 +18,8 @@ from ..config.schema import Model
 from . import checkpoint
 from .lesion import LesionRun
 from .records import RunRecorder
+from .resume import Checkpoints
+from .storage import Rows
 
 Report = Callable[[float], None] | None
 _REPORTS = 200  # how often a run tells how far it is
@@ -85,13 +87,18 @@ class Simulation:
 
     # --- checkpoints ---------------------------------------------------------------------------
 
-    def save(self, path: Path) -> None:
-        """Write everything that continues this simulation to the same bits; atomic."""
-        arrays = {f"host/{name}": array for name, array in self.host.arrays().items()}
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything that continues this simulation to the same bits, beside the numbers of its steps."""
+        arrays = {f"host/{name}": np.asarray(array) for name, array in self.host.arrays().items()}
         for lesion in self.lesions:
-            arrays |= {f"lesion{lesion.index}/{name}": array for name, array in lesion.to_arrays().items()}
-        meta = {"steps": self.steps, "zero": self.zero, "key": list(self.key), "layout": self._layout()}
-        checkpoint.save(path, {name: np.asarray(array) for name, array in arrays.items()}, meta)
+            own = lesion.to_arrays()
+            arrays |= {f"lesion{lesion.index}/{name}": np.asarray(array) for name, array in own.items()}
+        return arrays
+
+    def save(self, path: Path, **facts) -> None:
+        """Write a checkpoint, whole or not at all; `facts` (what JSON can hold) travel with it."""
+        own = {"steps": self.steps, "zero": self.zero, "key": list(self.key), "layout": self._layout()}
+        checkpoint.save(path, self.arrays(), own | facts)
 
     def _layout(self) -> list[dict]:
         """What a stored state and a model must have in common, lesion by lesion."""
@@ -105,8 +112,8 @@ class Simulation:
             for lesion in self.lesions
         ]
 
-    def restore(self, path: Path, any_patient: bool = False) -> None:
-        """Continue from what `save` wrote for the same model, key and doses.
+    def restore(self, path: Path, any_patient: bool = False) -> dict:
+        """Continue from what `save` wrote for the same model, key and doses; returns its facts.
 
         any_patient : take the state whoever it was grown for, and go on with the dice of this key.
         Raises InputError where the state has other kinds, traits or shape than this model, or another key.
@@ -125,6 +132,7 @@ class Simulation:
         self.host.restore(_part(arrays, "host/"))
         for lesion in self.lesions:
             lesion.restore(_part(arrays, f"lesion{lesion.index}/"))
+        return meta
 
 
 def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -145,28 +153,38 @@ def grow(
 ) -> None:
     """Seed a patient's tissue and run its burn-in; writes a checkpoint at `out`, whole or not at all."""
     thread_pool.set_threads(threads)
-    simulation = Simulation(experiment.model(arm, patient, "burn_in"), (experiment.seed, patient, replicate))
+
+    def begin() -> Simulation:
+        key = (experiment.seed, patient, replicate)
+        return Simulation(experiment.model(arm, patient, "burn_in"), key)
+
     burn_in = experiment.burn_in
     if burn_in.path is not None:
+        simulation = begin()
         simulation.restore(experiment.path.parent / burn_in.path, any_patient=True)
         simulation.save(out)
         return
+    kept = Checkpoints(out, experiment.record.save_every)
+    simulation = kept.newest(begin)[0]
     longest = round((burn_in.time_h if burn_in.time_h is not None else burn_in.at_most_h) / simulation.dt)
     every = max(1, longest // _REPORTS)
-    while simulation.steps < longest:
-        if burn_in.tumor_cells is not None and simulation.tumor_cells >= burn_in.tumor_cells:
-            break
-        simulation.advance()
-        if report is not None and simulation.steps % every == 0:
-            report(simulation.steps / longest)
-    else:
-        if burn_in.tumor_cells is not None and simulation.tumor_cells < burn_in.tumor_cells:
-            raise SimulatorError(
-                f"patient {patient}, replicate {replicate}: {simulation.tumor_cells} tumor cells, not "
-                f"{burn_in.tumor_cells}, after {longest * simulation.dt / 24:g} d of burn-in"
-            )
+    with interrupt.deferred():
+        while simulation.steps < longest:
+            if burn_in.tumor_cells is not None and simulation.tumor_cells >= burn_in.tumor_cells:
+                break
+            simulation.advance()
+            kept.keep(simulation)
+            if report is not None and simulation.steps % every == 0:
+                report(simulation.steps / longest)
+        else:
+            if burn_in.tumor_cells is not None and simulation.tumor_cells < burn_in.tumor_cells:
+                raise SimulatorError(
+                    f"patient {patient}, replicate {replicate}: {simulation.tumor_cells} tumor cells, not "
+                    f"{burn_in.tumor_cells}, after {longest * simulation.dt / 24:g} d of burn-in"
+                )
     simulation.zero = simulation.steps
     simulation.save(out)
+    kept.clear()
 
 
 def treat(
@@ -179,25 +197,42 @@ def treat(
     threads: int = 1,
     report: Report = None,
 ) -> None:
-    """Branch an arm from a grown burn-in at `start` and run it; the run file at `out` is whole or absent."""
+    """Branch an arm from a grown burn-in at `start` and run it; the run file at `out` is whole or absent.
+
+    Goes on from the newest sound checkpoint beside `out`, where there is one, to the very same bits.  Raises
+    KeyboardInterrupt, with a checkpoint of the step it reached, where a signal asks it to stop.
+    """
     thread_pool.set_threads(threads)
-    simulation = branch(experiment, arm, patient, replicate, start)
+    who = (experiment, arm, patient, replicate)
+    kept = Checkpoints(out, experiment.record.save_every, experiment.record.checkpoints)
+    simulation, recorder = kept.newest(
+        lambda: branch(*who, None), lambda simulation, rows: RunRecorder(simulation, *who, out, Rows(*rows))
+    )
+    if recorder is None:
+        simulation = branch(*who, start)
+        recorder = RunRecorder(simulation, *who, out)
     end = round(experiment.duration / simulation.dt)
     every = max(1, end // _REPORTS)
-    with RunRecorder(simulation, experiment, arm, patient, replicate, out) as recorder:
-        for step in range(end):
+    with recorder, interrupt.deferred():
+        for step in range(simulation.steps - simulation.zero, end):
             recorder.record(simulation)
             simulation.advance()
+            kept.keep(simulation, recorder)
             if report is not None and step % every == 0:
                 report(step / end)
         recorder.record(simulation)
+    kept.clear()
 
 
-def branch(experiment: Experiment, arm: str, patient: int, replicate: int, start: Path) -> Simulation:
-    """A patient on day 0 of an arm: the burn-in's state, the arm's model and doses."""
+def branch(experiment: Experiment, arm: str, patient: int, replicate: int, start: Path | None) -> Simulation:
+    """A patient on day 0 of an arm: the burn-in's state, the arm's model and doses.
+
+    start : the burn-in; None for a patient whose state is to be restored.
+    """
     key = (experiment.seed, patient, replicate)
     simulation = Simulation(experiment.model(arm, patient, "burn_in"), key)
-    simulation.restore(start)
+    if start is not None:
+        simulation.restore(start)
     model = experiment.model(arm, patient, "treatment")
     simulation.begin_treatment(model, doses_of(experiment, arm).absolute(model.body.weight))
     return simulation

@@ -182,6 +182,22 @@ def test_a_trial_that_cannot_run_is_refused(tmp_path, old, new, says):
     assert not (tmp_path / "out/trial").exists()
 
 
+def test_further_trials_are_emulated_on_what_this_one_taught(finished, tmp_path):
+    (trial, _, _), _ = finished
+    file = trial_file(tmp_path)
+    text = file.read_text(encoding="utf-8").replace("protocol.yaml}", "protocol.yaml, emulated: 20}")
+    file.write_text(text, encoding="utf-8")
+    other = execute(file, tmp_path / "out")
+    assert other.trial.decisions == trial.decisions
+    with open(other.path / "selection.csv", encoding="utf-8", newline="") as table:
+        shares = [float(row["selected"]) for row in csv.DictReader(table)]
+    assert len(shares) == 4 and sum(shares) == pytest.approx(1.0)
+    with open(other.path / "emulator.csv", encoding="utf-8", newline="") as table:
+        (fitted,) = csv.DictReader(table)
+    assert float(fitted["slope"]) < 0.0  # the fake product slows growth
+    assert "Further trials" in (other.path / "synopsis.md").read_text(encoding="utf-8")
+
+
 def test_the_study_of_a_trial_is_a_study(finished):
     (trial, results, _), _ = finished
     assert results.plan.arms == ("level_1", "level_2", "level_3")

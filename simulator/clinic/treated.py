@@ -80,17 +80,24 @@ def expected(patient: Patient, protocol: Protocol, plan: Sequence[Dose], retenti
     curves = {name: np.zeros(len(days)) for name in protocol.toxicity.curves}
     if "msc_lung" in curves:
         for dose in plan:
-            curves["msc_lung"][np.abs(days - dose.time / 24.0) <= _GRID] = retention * dose.amount
+            since = days - dose.time / 24.0
+            curves["msc_lung"][(since > 0.0) & (since <= _GRID)] = retention * dose.amount
     return Simulated(days, volume, np.ones(volume.shape, int), curves)
 
 
 def live(
-    patient: Patient, level: int, protocol: Protocol, given: Sequence[Given], seen: Simulated, seed: int
+    patient: Patient,
+    level: int,
+    protocol: Protocol,
+    plan: Sequence[Dose],
+    given: Sequence[Given],
+    seen: Simulated,
+    seed: int,
 ) -> Treated:
     """What follows for a patient who was given these doses and of whom a simulation knows these curves."""
     dice = Dice(seed, patient.number)
     course = _course(patient, protocol, seen)
-    cycles = _cycles(protocol, given, seen)
+    cycles = _cycles(protocol, _visits(realized(patient, protocol, plan, None, seed)), given, seen)
     events = toxicity.adverse_events(protocol.toxicity, cycles, dice)
     fatal = min((event.onset for event in events if event.grade == 5), default=None)
     followed = follow(course, _ecog(patient), protocol.evaluation, dice, fatal)
@@ -143,10 +150,17 @@ def _course(patient: Patient, protocol: Protocol, seen: Simulated) -> Course:
     )
 
 
-def _cycles(protocol: Protocol, given: Sequence[Given], seen: Simulated) -> tuple[Cycle, ...]:
+def _visits(unstopped: Sequence[Given]) -> list[float]:
+    """Days of the visits, whether or not treatment goes on by then: what stops it moves no cycle."""
+    return [one.day if one.given > 0.0 else one.planned_day for one in unstopped]
+
+
+def _cycles(
+    protocol: Protocol, visits: Sequence[float], given: Sequence[Given], seen: Simulated
+) -> tuple[Cycle, ...]:
     """A cycle from each visit to the next, then one every interval until the follow-up ends."""
     treatment = protocol.treatment
-    starts = [(one.day if one.given > 0.0 else one.planned_day, one.given) for one in given]
+    starts = list(zip(visits, (one.given for one in given), strict=True))
     while starts[-1][0] + treatment.interval < treatment.follow_up:
         starts.append((starts[-1][0] + treatment.interval, 0.0))
     ends = [*(start for start, _ in starts[1:]), treatment.follow_up]

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from ... import __version__
 from ...base.errors import InputError
 from ...base.log import get_logger, to_file
-from ...clinic import protocol as protocols, trial as trials
+from ...clinic import emulator, protocol as protocols, trial as trials
 from ...clinic.protocol import Protocol
+from ...clinic.tables import Rows
 from ...clinic.trial import Trial
 from ...config.digests import digest
 from ...config.load import Experiment
@@ -69,8 +70,34 @@ def execute(
         trial = trials.run(protocol, experiment.seed, mechanism.treat)
         write_text(study.plan_file, _plan(mechanism, trial).to_json())
         results = collect(study.path)
-        path = folder.write(study.path, trial, mechanism, results, pages or {})
+        further = _emulated(experiment, trial, mechanism)
+        path = folder.write(study.path, trial, mechanism, results, further, pages or {})
         return TrialResults(trial, results, path)
+
+
+def _emulated(experiment: Experiment, trial: Trial, mechanism: Mechanism) -> dict[str, Rows]:
+    """Tables of further trials on an emulator of this one's patients; none where none are asked for."""
+    node = experiment.tree.get("trial", "emulated")
+    number = 0 if node is None else int(node.plain())
+    if not number:
+        return {}
+    simulations = [
+        emulator.Simulation(
+            one.patient,
+            sum(dose.given for dose in one.given),
+            mechanism.courses[one.patient.number, one.level],
+        )
+        for one in trial.treated
+    ]
+    fitted = emulator.fit(simulations)
+    log.info("%s on an emulator of %s.", count(number, "trial"), count(fitted.patients, "simulated patient"))
+    seeds = range(trial.seed + 1, trial.seed + 1 + number)
+    rows = emulator.trials(fitted, trial.protocol, mechanism.plans, mechanism.retention, seeds)
+    return {
+        "emulator": fitted.rows(),
+        "many_trials": rows,
+        "selection": emulator.selection(rows, mechanism.levels),
+    }
 
 
 def _plan(mechanism: Mechanism, trial: Trial) -> Plan:

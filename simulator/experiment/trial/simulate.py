@@ -59,9 +59,15 @@ class Mechanism:
         self.plans = plans_of(self.experiment, protocol, self.product)
         self.runs: dict[tuple[int, str], Run] = {}
         self.burn_ins: dict[str, BurnIn] = {}
+        self.courses: dict[tuple[int, int], Simulated] = {}  # of the last rounds, by patient and level
         self._how = (workers, threads, scheduler)
         self._progress, self._engine = progress, engine
         self._values: dict[int, dict[str, Any]] = {}
+
+    @property
+    def levels(self) -> int:
+        """How many dose levels there are."""
+        return len(self.plans)
 
     @property
     def retention(self) -> float:
@@ -85,13 +91,18 @@ class Mechanism:
                 return [found[patient.number] for patient, _ in people]
             seen = self._simulated({k: (*one, given[k]) for k, one in waiting.items()})
             for k, (patient, level) in list(waiting.items()):
-                one = treated.live(patient, level, self.protocol, given[k], seen[k], self.experiment.seed)
+                one = self._live(patient, level, given[k], seen[k])
                 follows = self._realized(patient, level, one)
                 if dosing.doses(follows) == dosing.doses(given[k]):
                     found[k] = one._replace(given=follows)
+                    self.courses[k, level] = seen[k]
                     del waiting[k]
                 given[k] = follows
         raise AssertionError("doses differ later in every round, and there are not that many")
+
+    def _live(self, patient: Patient, level: int, given: tuple[Given, ...], seen: Simulated) -> Treated:
+        plan = self.plans[level - 1]
+        return treated.live(patient, level, self.protocol, plan, given, seen, self.experiment.seed)
 
     def _realized(self, patient: Patient, level: int, so_far: Treated | None) -> tuple[Given, ...]:
         plan = self.plans[level - 1]
@@ -102,7 +113,7 @@ class Mechanism:
         given = self._realized(patient, level, None)
         for _ in range(_MOST_ROUNDS):
             seen = treated.expected(patient, self.protocol, dosing.doses(given), self.retention)
-            one = treated.live(patient, level, self.protocol, given, seen, self.experiment.seed)
+            one = self._live(patient, level, given, seen)
             follows = self._realized(patient, level, one)
             if dosing.doses(follows) == dosing.doses(given):
                 break

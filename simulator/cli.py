@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -17,7 +17,6 @@ from .base.errors import InputError, SimulatorError
 
 if TYPE_CHECKING:
     from .check import Checked
-    from .experiment.collect import Results
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -32,7 +31,7 @@ app = App(
 )
 
 _File = Annotated[
-    str, Parameter(help="an experiment file, or one that ships: demo, schedules, mechanisms, order")
+    str, Parameter(help="an experiment file, or one that ships: demo, schedules, mechanisms, nct06446050 …")
 ]
 _Set = Annotated[
     list[str] | None,
@@ -143,7 +142,6 @@ def run(
         take over a folder that holds another study
     """
     from .base.log import to_console
-    from .experiment.execute import execute
     from .experiment.plan import parse_shard
 
     if again is not None:
@@ -154,27 +152,21 @@ def run(
     checked = _checked(file, [*(overrides or ()), *_shorthands(seed, replicates, from_)])
     to_console()
     folder = out if out is not None else Path(Path(file).stem)
-    results = execute(
-        checked.experiment,
-        folder,
-        workers=workers,
-        threads=threads,
-        scheduler=scheduler,
-        shard=part,
-        force=force,
-        dry_run=dry_run,
-    )
-    if results is not None:
-        _tell_results(results, folder)
+    how = {"workers": workers, "threads": threads, "scheduler": scheduler, "force": force, "dry_run": dry_run}
+    is_trial = checked.experiment.protocol is not None
+    (_run_trial if is_trial else _run_study)(checked, folder, part, **how)
     return DONE
 
 
-def _tell_results(results: "Results", folder: Path) -> None:
-    """What a study found, and the way on."""
+def _run_study(checked: "Checked", folder: Path, shard: tuple[int, int] | None, **how: Any) -> None:
+    """Run the study of a file, and print what it found."""
+    from .experiment.execute import execute
     from .outcome import outcome
 
-    print(outcome(results))
-    print(f"\nFigures and tables on one page: simulator report {shlex.quote(str(folder))}")
+    results = execute(checked.experiment, folder, shard=shard, **how)
+    if results is not None:
+        print(outcome(results))
+        print(f"\nFigures and tables on one page: simulator report {shlex.quote(str(folder))}")
 
 
 def _shorthands(seed: int | None, replicates: int | None, from_: str | None) -> list[str]:
@@ -202,6 +194,21 @@ def _again(path: Path, out: Path | None, threads: int) -> int:
     for sentence in verdict.differences:
         print(f"  {sentence}")
     return DONE if verdict.reproduced else FAILED
+
+
+def _run_trial(checked: "Checked", folder: Path, shard: tuple[int, int] | None, **how: Any) -> None:
+    """Run the trial of a file, and print its synopsis."""
+    from . import odd
+    from .experiment.trial.execute import execute
+
+    if shard is not None:
+        raise InputError(
+            "A trial has no shards: who is treated how depends on those before.", "Leave it out."
+        )
+    done = execute(checked.experiment, folder, pages={"odd.md": odd.text(checked)}, **how)
+    if done is not None:
+        print((done.path / "synopsis.md").read_text(encoding="utf-8"))
+        print(f"All tables: {done.path}; figures on one page: simulator report {shlex.quote(str(folder))}")
 
 
 @_command

@@ -52,6 +52,12 @@ class BurnInFrom(Strict):
     from_: Annotated[str, Key(alias="from")]
 
 
+class TrialSection(Strict):
+    """A trial: its patients are those of the protocol, who are given what the protocol says."""
+
+    protocol: str  # a name under `protocols/` of the catalogue, or a path from this file
+
+
 class File(Strict):
     """An experiment file."""
 
@@ -77,6 +83,7 @@ class File(Strict):
     phenotypes: dict[Name, Phenotype | None] = {}
     regimens: dict[Name, Any] = {}
     sweep: SweepSection | None = None
+    trial: TrialSection | None = None
 
 
 # Sections that this module does not read: they are built into models, arms and distributions.
@@ -96,6 +103,9 @@ ELSEWHERE = (
     "regimens",
     "sweep",
 )
+
+# What the protocol of a trial decides, so that a file cannot.
+_OF_THE_PROTOCOL = ("arms", "compare", "patients", "sweep")
 
 
 class BurnIn(NamedTuple):
@@ -187,6 +197,27 @@ def read_records(node: Node | None, problems: Problems) -> Records:
             problems.take(error, at.where if at is not None else None, name)
     read = read or Record()
     return Records(**found, save_every=read.save_every, bits=read.bits, coarsen=read.coarsen)
+
+
+def read_protocol(tree: Node, folder: Path, catalogue: Path, problems: Problems) -> Path | None:
+    """The protocol file under `trial:`; None where the experiment is no trial."""
+    node = tree.get("trial", "protocol")
+    if node is None or not isinstance(node.value, str):
+        return None
+    for key in _OF_THE_PROTOCOL:
+        if (given := tree.get(key)) is not None and given.where != tree.where:  # there: the default arm
+            problems.add(f"'{key}' is for the protocol of the trial to say.", f"Remove `{key}:`.", given.key)
+    if (drawn := tree.get("population")) is not None and drawn.items():
+        what = "The patients of a trial are drawn by its protocol, and here by `population:` again."
+        problems.add(what, "Write `population: null`.", (tree.get("trial") or tree).key)
+    shipped = sorted(path.stem for path in (catalogue / "protocols").glob("*.yaml"))
+    if node.value in shipped:
+        return catalogue / "protocols" / f"{node.value}.yaml"
+    if not (folder / node.value).is_file():
+        help = did_you_mean(node.value, shipped) or "Give the path of a protocol, from this file."
+        problems.add(f"There is no protocol '{node.value}'.", help, node.where)
+        return None
+    return folder / node.value
 
 
 def check_compare(

@@ -18,9 +18,9 @@ from .experiment.designs.compare import FEW_MSCS, TOO_FEW_MSCS
 from .experiment.estimate import Estimate, estimate
 from .experiment.plan import Plan, plan
 from .experiment.trial.persons import product_of
+from .run.doses import doses_of
 from .run.expectation import expectations
 from .run.lesion import lesion_volume_ml
-from .run.simulation import doses_of
 from .tissue.actions import ACTIONS
 from .tissue.compile import check_motility, compile_tables, names_of
 from .vocabulary import VOCABULARY

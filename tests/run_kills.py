@@ -16,8 +16,6 @@ import simulator as sim
 from simulator.base import interrupt
 from simulator.run.simulation import grow, treat
 
-LONGEST_S = 2.5  # an attempt is ended within; one that ended before costs nothing
-
 
 def attempt(experiment, folder: Path, name: str) -> None:
     """Grow and treat, whatever of it is still missing."""
@@ -50,13 +48,15 @@ def ended(experiment, folder: Path, name: str, sent: int, wait: float) -> bool:
 
 def main(folder: Path, file: str, kills: int, signals: list[int], seed: int) -> None:
     experiment, dice = sim.load(file), random.Random(seed)
+    begin = time.monotonic()
     grow(experiment, "late", 1, 1, folder / "grown.ckpt")
     treat(experiment, "late", 1, 1, folder / "grown.ckpt", folder / "whole.h5")
+    longest = 1.2 * (time.monotonic() - begin)
     count = number = 0
     while count < kills:
         name = str(number)
         while not (folder / f"{name}.h5").exists():
-            count += ended(experiment, folder, name, dice.choice(signals), dice.uniform(0.0, LONGEST_S))
+            count += ended(experiment, folder, name, dice.choice(signals), dice.uniform(0.0, longest))
         number += 1
     print(count, number)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from simulator.experiment.pools import Engine
+from simulator.run.doses import doses_of
 from simulator.run.records import EVENTS
-from simulator.run.simulation import doses_of
 from simulator.run.storage import Column, LesionLayout, RunWriter
 
 _OF_DOSES = ("type", "day", "lesion", "number", "drug", "unit", "planned", "given", "duration",

@@ -122,13 +122,22 @@ class Records(NamedTuple):
     """When what is written: schedules in hours from day 0.
 
     checkpoints : states that are kept, to branch from.  save_every : hours of wall time between states to
-    resume from; None: as often as costs next to nothing.
+    resume from; None: as often as costs next to nothing.  bits : of mantissa that snapshots keep; coarsen :
+    voxels of a field along each axis that a snapshot shows as one.
     """
 
     series: schedule.Schedule
     snapshots: schedule.Schedule
     checkpoints: schedule.Schedule = schedule.At(())
     save_every: float | None = None
+    bits: int = Record.model_fields["bits"].default
+    coarsen: int = 1
+
+    @property
+    def packing(self) -> tuple[int, ...]:
+        """What decides the numbers of a file and no result; nothing where it is as usual."""
+        usual = (Records._field_defaults["bits"], Records._field_defaults["coarsen"])
+        return () if (self.bits, self.coarsen) == usual else (self.bits, self.coarsen)
 
 
 _UNTIL = re.compile(r"until\s+(?P<cells>.+?)\s+tumor\s+cells(?:\s*,\s*at\s+most\s+(?P<most>.+))?")
@@ -187,7 +196,8 @@ def read_records(node: Node | None, problems: Problems) -> Records:
                 found[name] = schedule.parse(at.plain())
         except InputError as error:
             problems.take(error, at.where if at is not None else None, name)
-    return Records(**found, save_every=read.save_every if read is not None else None)
+    read = read or Record()
+    return Records(**found, save_every=read.save_every, bits=read.bits, coarsen=read.coarsen)
 
 
 def read_protocol(tree: Node, folder: Path, catalogue: Path, problems: Problems) -> Path | None:

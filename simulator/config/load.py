@@ -350,11 +350,14 @@ class Experiment:
                 self.duration,
                 str(self.record.series),
                 str(self.record.snapshots),
+                *self.record.packing,
             ]
         )
 
-    def resolved(self, arm: str | None, patient: int) -> str:
+    def resolved(self, arm: str | None, patient: int, doses: Any = None) -> str:
         """The configuration of one arm and patient as YAML: nothing left to look up or to draw.
+
+        doses : of the arm, where they are written in another file.
 
         Values keep their units and sources; `load` reads it again into the same models and digests.
         """
@@ -366,7 +369,7 @@ class Experiment:
         sections = {key: tree.get(key) for key in File.model_fields if key not in left_out}
         plain = {key: node.plain() for key, node in sections.items() if node is not None}
         if arm is not None and (own := tree.get("arms", arm)) is not None:
-            plain["arms"] = {arm: own.plain()}
+            plain["arms"] = {arm: own.plain() if doses is None else {**own.plain(), "doses": doses}}
         return to_yaml(list_rules(plain))
 
     def with_overrides(self, overrides: Sequence[str]) -> "Experiment":

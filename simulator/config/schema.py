@@ -215,6 +215,8 @@ class Record(Strict):
     series: str | list[str] = "every 1 d"
     snapshots: str | list[str] = "every 21 d"
     checkpoints: str | list[str] = "never"  # states that are kept, to branch from
+    bits: Annotated[int, Key(ge=1, le=23)] = 10  # of the mantissa of fields and traits in snapshots; 23: all
+    coarsen: Literal[1, 2, 4] = 1  # fields in snapshots: means over so many of their voxels along each axis
     save_every: Annotated[float, quantity("h", above=0)] | None = None  # of wall time, for resuming
 
 

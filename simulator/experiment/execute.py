@@ -10,6 +10,7 @@ from ..base import interrupt
 from ..base.errors import InputError, Problem, SimulatorError
 from ..base.log import get_logger, to_file
 from ..base.threads import available_cpus
+from . import burn_ins
 from .collect import Results, collect
 from .estimate import Estimate, estimate, work_hours
 from .order import Failed, Order, drive
@@ -81,6 +82,8 @@ def execute(
         log.debug("%s", size)
         todo = unfinished(study, runs)
         log.info("To do: %d of %s.", len(todo), count(files, "run"))
+        if taken := burn_ins.adopt(study, {run.burn_in for run in todo}):
+            log.info("Took %s from studies beside this one.", count(taken, "burn-in"))
         failed: list[Failed] = []
         if todo:
             means = choose_means(todo, size, workers, threads, scheduler, engine or simulation_engine())

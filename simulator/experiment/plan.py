@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..base.errors import InputError, Problem
-from ..body.regimen import Regimen, parse
+from ..run.doses import doses_of
 
 if TYPE_CHECKING:
     from ..config.load import Experiment
@@ -167,7 +167,7 @@ def plan(experiment: "Experiment") -> Plan:
 
 def _runs(point: "Experiment", number: int) -> Iterator[Run]:
     """Every run of one point."""
-    doses = {arm: regimen_of(point, arm).canonical() for arm in point.arms}
+    doses = {arm: doses_of(point, arm).canonical() for arm in point.arms}
     for patient in range(1, point.patients + 1):
         for replicate in range(1, point.replicates + 1):
             for arm in point.arms:
@@ -187,17 +187,6 @@ def at_point(experiment: "Experiment", number: int) -> "Iterator[Experiment]":
         where = f"Point {number} of the sweep"
         problems = [Problem(f"{where}: {each.what}", each.help, each.where) for each in error.problems]
         raise InputError(problems) from error
-
-
-def regimen_of(experiment: "Experiment", arm: str) -> Regimen:
-    """The doses of an arm; raises InputError with every problem and its place in the file."""
-    return parse(
-        experiment.arms[arm].doses,
-        experiment.model(arm, 1, "treatment").drugs,
-        experiment.duration,
-        experiment.locate_doses(arm),
-        experiment.path.parent,
-    )
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -113,7 +113,7 @@ class Study:
                 _remove(self.burn_in_file(digest))
             for out in (*map(self.run_file, lost), *map(self.burn_in_file, burn_ins)):
                 for checkpoint in resume.beside(out):
-                    _remove(checkpoint)
+                    resume.remove(checkpoint)
         return [f"Removed {count(removed, 'finished run')} of another study from {self.path} (--force)."]
 
     def _strangers(self) -> list[str]:

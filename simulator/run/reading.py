@@ -6,6 +6,7 @@ shows what it has written by then, and only rows that `/done` vouches for.
 
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -15,6 +16,10 @@ import xarray as xr
 from ..base.errors import InputError
 from .files import attribute, dataset, final_path, group, open_run, rows, sound
 from .layout import AXES, own_axis, prefix
+from .packing import BITS
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _HALF_A_DAY = 0.5
 
@@ -90,6 +95,12 @@ class Lesion:
             table = group(file, f"{self._at}agents")
             start, stop = (int(row) for row in rows(dataset(table, "offsets"), index, index + 2))
             return _table(table, start, stop)
+
+    def to_anndata(self, day: float) -> "AnnData":
+        """Every cell of the snapshot nearest to `day` for scverse tools; see `run.anndata.to_anndata`."""
+        from .anndata import to_anndata
+
+        return to_anndata(self, day)
 
     def _snapshot_at(self, file: h5py.File, day: float) -> tuple[int, float]:
         days = _days(file, "snapshot_time", _done(file, self._at, "snapshots"))
@@ -195,6 +206,10 @@ class Run:
         """The cells of a lesion in the snapshot nearest to `day`; see `Lesion.cells`."""
         return self.lesion(lesion).cells(day)
 
+    def to_anndata(self, day: float, lesion: int = 0) -> "AnnData":
+        """The cells of a lesion in the snapshot nearest to `day`; see `Lesion.to_anndata`."""
+        return self.lesion(lesion).to_anndata(day)
+
     @property
     def body(self) -> xr.Dataset:
         """Compartments, blood counts and concentrations of the body over `day`; as `series`."""
@@ -297,8 +312,9 @@ def _flags(item: h5py.Dataset) -> dict[int, str]:
 
 
 def _description(item: h5py.Dataset) -> dict:
-    """Unit, name and codes, as xarray keeps them."""
+    """Unit, name, codes and what was left out, as xarray keeps them."""
     shown: dict = {name: attribute(item, name) for name in ("units", "long_name")}
+    shown |= {name: attribute(item, name) for name in (BITS, "cell_methods") if name in item.attrs}
     if "flag_values" in item.attrs:
         flags = _flags(item)
         shown |= {"flag_values": np.array(list(flags), np.uint8), "flag_meanings": " ".join(flags.values())}

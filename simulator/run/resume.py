@@ -11,11 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..base import interrupt
+from ..base import interrupt, units
 from ..base.errors import InputError, SimulatorError
 from ..base.log import get_logger
 from ..base.schedule import At, Schedule
 from ..config import provenance
+from .files import final_path
+from .storage import Rows
 
 if TYPE_CHECKING:
     from .records import RunRecorder
@@ -26,6 +28,7 @@ _SHARE = 0.02  # of the run's time that saving may take
 _SHORTEST_S = 60.0  # between two: what a crash may cost
 _BYTES_PER_S = 50e6  # how fast a state is saved, until it is measured
 _S_PER_H = 3600.0
+_NEAR_DAYS = 1e-4  # names hold six digits of a day
 _NEVER = At(())
 
 Recorder = TypeVar("Recorder")
@@ -58,7 +61,7 @@ class Checkpoints:
     def newest(
         self,
         begin: "Callable[[], Simulation]",
-        record: "Callable[[Simulation, Any], Recorder] | None" = None,
+        record: "Callable[[Simulation, Rows, Path], Recorder] | None" = None,
     ) -> "tuple[Simulation, Recorder | None]":
         """A simulation that goes on from the newest checkpoint that is sound and of this file.
 
@@ -70,7 +73,10 @@ class Checkpoints:
             try:
                 facts = simulation.restore(path)
                 self._check_own(path, facts)
-                recorder = record(simulation, facts["rows"]) if record is not None else None
+                recorder = None
+                if record is not None:
+                    copy = _copy(path)
+                    recorder = record(simulation, Rows(*facts["rows"]), copy if copy.exists() else self.out)
             except InputError as error:
                 log.warning("%s", error)
                 continue
@@ -84,7 +90,7 @@ class Checkpoints:
 
     def _check_own(self, path: Path, facts: dict) -> None:
         """Raises InputError where going on from a checkpoint would not give the bits of one run."""
-        mine = self._facts()
+        mine = self.facts()
         for name, what in (
             ("of", "another run"),
             ("sources", "other sources"),
@@ -94,7 +100,8 @@ class Checkpoints:
                 there = facts.get(name, "unknown")
                 raise InputError(f"{path} is of {what}: {there}, not {mine[name]}.", "It is left aside.")
 
-    def _facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
+        """What tells a checkpoint of this file from all others."""
         return {
             "of": _stem(self.out),
             "sources": provenance.source_hash(),
@@ -126,13 +133,15 @@ class Checkpoints:
         """One that cannot be written costs time after a crash, and not the run."""
         start = self._clock()
         try:
-            facts = self._facts()
+            facts = self.facts()
             if recorder is not None:
                 recorder.writer.sync()
                 facts["rows"] = list(recorder.writer.rows)
+                if not recorder.writer.swmr:
+                    recorder.writer.copy_to(_copy(path))
             simulation.save(path, **facts)
             for old in sorted(rolling(self.out), key=_hours, reverse=True)[_KEPT:]:
-                _remove(old)
+                remove(old)
         except SimulatorError as error:
             log.warning("%s", error)
         self._last = self._clock()
@@ -141,7 +150,7 @@ class Checkpoints:
     def clear(self) -> None:
         """The file is complete: nobody goes on from here."""
         for path in rolling(self.out):
-            _remove(path)
+            remove(path)
 
 
 def kept_path(out: Path, day: float) -> Path:
@@ -153,6 +162,24 @@ def kept(out: Path) -> dict[float, Path]:
     """The checkpoints that stay beside a run, by day."""
     found = {_hours(path) / 24.0: path for path in out.parent.glob(f"{_stem(out)}@*d.ckpt")}
     return {day: found[day] for day in sorted(found) if day > -math.inf}
+
+
+def named(text: str) -> Path:
+    """The checkpoint that `RUN.h5@21d` names, or a checkpoint's own path.  Raises InputError."""
+    file, at, when = text.rpartition("@")
+    if not at:
+        return Path(text)
+    out = final_path(file)
+    days = kept(out)
+    day = units.value(f"{when}", "d")
+    found = min(days, key=lambda held: abs(held - day), default=None)
+    if found is None or abs(found - day) > _NEAR_DAYS:
+        listed = ", ".join(f"{held:g}d" for held in days)
+        raise InputError(
+            f"No state of day {day:g} is kept beside {out}.",
+            f"Kept: {listed}." if days else "Ask for some where the run is described: record.checkpoints.",
+        )
+    return days[found]
 
 
 def beside(out: Path) -> list[Path]:
@@ -178,6 +205,13 @@ def _stem(out: Path) -> str:
     return out.name.removesuffix(".h5").removesuffix(".ckpt")
 
 
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
+def _copy(path: Path) -> Path:
+    """Beside a checkpoint, what the run had recorded; only where the run's own file is not safe to read."""
+    return path.with_name(path.name + ".rows")
+
+
+def remove(path: Path) -> None:
+    """Remove a checkpoint and what belongs to it."""
+    for each in (path, _copy(path)):
+        with suppress(OSError):
+            each.unlink()

@@ -3,6 +3,7 @@
 The loop is `Simulation.advance`, and `treat` calls it between records.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,16 +11,15 @@ import numpy as np
 
 from ..base import interrupt, threads as thread_pool
 from ..base.errors import InputError, SimulatorError
-from ..body import regimen
 from ..body.course import Dose
 from ..body.patient import Feedback, Host
 from ..config.load import Experiment
 from ..config.schema import Model
-from . import checkpoint
+from . import checkpoint, trust
+from .doses import doses_of
 from .lesion import LesionRun
 from .records import RunRecorder
 from .resume import Checkpoints
-from .storage import Rows
 
 Report = Callable[[float], None] | None
 _REPORTS = 200  # how often a run tells how far it is
@@ -36,14 +36,19 @@ class Simulation:
         self.model, self.key = model, key
         self.dt = model.step.tissue
         self.steps, self.zero = 0, zero
+        self.doses = doses
+        self.earlier: tuple[Dose, ...] = ()  # doses of the run that this one branches from, before day 0
         self.lesions = [LesionRun(model, index, key) for index in range(len(model.lesions))]
-        self.host = self._host(doses)
+        self.host = self._host(doses, ())
 
-    def _host(self, doses: tuple[Dose, ...]) -> Host:
+    def _host(self, doses: tuple[Dose, ...], earlier: tuple[Dose, ...]) -> Host:
         fields = {name: field for lesion in self.model.lesions for name, field in lesion.fields.items()}
-        return Host(
-            self.model.body, self.model.drugs, fields, doses, [lesion.start_ml for lesion in self.lesions]
-        )
+        volumes = [lesion.start_ml for lesion in self.lesions]
+        body = self.model.body
+        if earlier:  # tumors have grown since the patient was described
+            body = body.model_copy(update={"tumor_volume": max(body.tumor_volume, math.fsum(volumes))})
+        numbered = (dose._replace(number=n) for n, dose in enumerate((*earlier, *doses), start=1))
+        return Host(body, self.model.drugs, fields, tuple(numbered), volumes)
 
     @property
     def hours(self) -> float:
@@ -66,7 +71,7 @@ class Simulation:
         """What the lesions tell the body: their volume with the rest of the burden, and what they secrete."""
         now = sum(lesion.volume_ml for lesion in self.lesions)
         start = sum(lesion.start_ml for lesion in self.lesions)
-        rest = max(0.0, self.model.body.tumor_volume - start) * (now / start if start > 0.0 else 1.0)
+        rest = max(0.0, self.host.body.tumor_volume - start) * (now / start if start > 0.0 else 1.0)
         secretion: dict[str, float] = {}
         kills = 0.0
         for lesion in self.lesions:
@@ -82,8 +87,9 @@ class Simulation:
         before = self.host.arrays()
         for lesion in self.lesions:
             lesion.change_model(model)
-        self.host = self._host(doses)
+        self.doses, self.host = doses, self._host(doses, self.earlier)
         self.host.restore(before)
+        self.host.time = self.hours
 
     # --- checkpoints ---------------------------------------------------------------------------
 
@@ -97,7 +103,13 @@ class Simulation:
 
     def save(self, path: Path, **facts) -> None:
         """Write a checkpoint, whole or not at all; `facts` (what JSON can hold) travel with it."""
-        own = {"steps": self.steps, "zero": self.zero, "key": list(self.key), "layout": self._layout()}
+        own = {
+            "steps": self.steps,
+            "zero": self.zero,
+            "key": list(self.key),
+            "layout": self._layout(),
+            "doses": [list(dose) for dose in self.host.doses if dose.time < self.hours],
+        }
         checkpoint.save(path, self.arrays(), own | facts)
 
     def _layout(self) -> list[dict]:
@@ -112,27 +124,54 @@ class Simulation:
             for lesion in self.lesions
         ]
 
-    def restore(self, path: Path, any_patient: bool = False) -> dict:
+    def restore(self, path: Path) -> dict:
         """Continue from what `save` wrote for the same model, key and doses; returns its facts.
 
-        any_patient : take the state whoever it was grown for, and go on with the dice of this key.
-        Raises InputError where the state has other kinds, traits or shape than this model, or another key.
+        Raises InputError where the state has other kinds, traits or shape than this model, another key, or
+        is none that a simulation could have saved.
         """
+        arrays, meta = self._load(path)
+        if tuple(meta["key"]) != self.key:
+            raise InputError(
+                f"{path} belongs to another seed, patient or replicate: {meta['key']}, not {self.key}"
+            )
+        given = (Dose(*dose) for dose in meta["doses"])
+        self._take(path, arrays, meta, tuple(dose for dose in given if dose.time < 0.0))
+        return meta
+
+    def branch_from(self, path: Path) -> None:
+        """Day 0 is the moment of a checkpoint of any patient: its tissue, and what its body still holds.
+
+        The dice from here on are those of this key.  Raises InputError as `restore`.
+        """
+        arrays, meta = self._load(path)
+        hours = (meta["steps"] - meta["zero"]) * self.dt
+        given = (Dose(*dose) for dose in meta["doses"])
+        self._take(path, arrays, meta, tuple(dose._replace(time=dose.time - hours) for dose in given))
+        self.zero = self.steps
+
+    def _load(self, path: Path) -> tuple[dict[str, np.ndarray], dict]:
         arrays, meta = checkpoint.load(path)
+        trust.check_facts(path, meta)
         if meta["layout"] != self._layout():
             raise InputError(
                 f"{path} holds a tissue of another kind than this experiment grows",
                 f"There: {meta['layout']}; here: {self._layout()}.",
             )
-        if not any_patient and tuple(meta["key"]) != self.key:
-            raise InputError(
-                f"{path} belongs to another seed, patient or replicate: {meta['key']}, not {self.key}"
-            )
+        return arrays, meta
+
+    def _take(self, path: Path, arrays: dict, meta: dict, earlier: tuple[Dose, ...]) -> None:
+        """Put the stored state in the place of this one."""
         self.steps, self.zero = meta["steps"], meta["zero"]
-        self.host.restore(_part(arrays, "host/"))
+        if earlier != self.earlier:
+            self.earlier, self.host = earlier, self._host(self.doses, earlier)
+        body = _part(arrays, "host/")
+        trust.check_body(path, body, self.host)
+        self.host.restore(body)
         for lesion in self.lesions:
-            lesion.restore(_part(arrays, f"lesion{lesion.index}/"))
-        return meta
+            own = _part(arrays, f"lesion{lesion.index}/")
+            trust.check_lesion(path, own, lesion)
+            lesion.restore(own)
 
 
 def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -158,13 +197,12 @@ def grow(
         key = (experiment.seed, patient, replicate)
         return Simulation(experiment.model(arm, patient, "burn_in"), key)
 
-    burn_in = experiment.burn_in
+    burn_in, kept = experiment.burn_in, Checkpoints(out, experiment.record.save_every)
     if burn_in.path is not None:
         simulation = begin()
-        simulation.restore(experiment.path.parent / burn_in.path, any_patient=True)
-        simulation.save(out)
+        simulation.branch_from(experiment.path.parent / burn_in.path)
+        simulation.save(out, **kept.facts())
         return
-    kept = Checkpoints(out, experiment.record.save_every)
     simulation = kept.newest(begin)[0]
     longest = round((burn_in.time_h if burn_in.time_h is not None else burn_in.at_most_h) / simulation.dt)
     every = max(1, longest // _REPORTS)
@@ -183,7 +221,7 @@ def grow(
                     f"{burn_in.tumor_cells}, after {longest * simulation.dt / 24:g} d of burn-in"
                 )
     simulation.zero = simulation.steps
-    simulation.save(out)
+    simulation.save(out, **kept.facts())
     kept.clear()
 
 
@@ -206,7 +244,8 @@ def treat(
     who = (experiment, arm, patient, replicate)
     kept = Checkpoints(out, experiment.record.save_every, experiment.record.checkpoints)
     simulation, recorder = kept.newest(
-        lambda: branch(*who, None), lambda simulation, rows: RunRecorder(simulation, *who, out, Rows(*rows))
+        lambda: branch(*who, None),
+        lambda simulation, *recorded: RunRecorder(simulation, *who, out, *recorded),
     )
     if recorder is None:
         simulation = branch(*who, start)
@@ -236,15 +275,3 @@ def branch(experiment: Experiment, arm: str, patient: int, replicate: int, start
     model = experiment.model(arm, patient, "treatment")
     simulation.begin_treatment(model, doses_of(experiment, arm).absolute(model.body.weight))
     return simulation
-
-
-def doses_of(experiment: Experiment, arm: str) -> regimen.Regimen:
-    """The doses of an arm.  Raises InputError with the place in the file."""
-    drugs = experiment.model(arm, 1, "treatment").drugs
-    return regimen.parse(
-        experiment.arms[arm].doses,
-        drugs,
-        experiment.duration,
-        experiment.locate_doses(arm),
-        experiment.path.parent,
-    )

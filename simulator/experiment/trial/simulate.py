@@ -20,9 +20,10 @@ from ...config.host_schema import CellProduct
 from ...config.load import Experiment
 from ...config.people import People
 from ...run import reading
+from ...run.doses import doses_of
 from ..estimate import Estimate, estimate
 from ..execute import Means, carry_out, choose_means, failure_of, simulation_engine, unfinished
-from ..plan import BurnIn, Plan, Run, regimen_of
+from ..plan import BurnIn, Plan, Run
 from ..pools import Engine
 from ..study import Study
 from .persons import doses_as_written, plans_of, product_of, values_of
@@ -139,7 +140,7 @@ class Mechanism:
     def _run(self, person: Experiment, number: int, arm: str) -> Run:
         """The run of a patient, which takes the place of the run of an earlier round."""
         burn_in = person.burn_in_digest(arm, number, 1)
-        digest = person.digest(arm, number, 1, regimen_of(person, arm).canonical())
+        digest = person.digest(arm, number, 1, doses_of(person, arm).canonical())
         self.burn_ins.setdefault(burn_in, BurnIn(burn_in, arm, number, 1, number))
         self.runs[number, arm] = Run(digest, arm, number, 1, burn_in, number)
         return self.runs[number, arm]

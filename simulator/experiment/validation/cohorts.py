@@ -29,7 +29,7 @@ _MONTH = 365.25 / 12.0
 _NO_EFFECT = 0.01  # of a volume
 _CONTROLS = "CONCUR, RECOURSE, CO.26"
 _KEYNOTE = "KEYNOTE-164"
-_PROFICIENT = "MMR-proficient"
+_PMMR = "MMR-proficient"
 
 
 def mss(results: Results) -> list[Target]:
@@ -42,8 +42,8 @@ def mss(results: Results) -> list[Target]:
         within("untreated: median survival", _median(untreated, "OS"), 4.0, 6.6, "{:.1f} mo", _CONTROLS),
         within("untreated: median PFS", _median(untreated, "PFS"), 1.7, 1.9, "{:.2f} mo", _CONTROLS),
         within("untreated: median doubling time", _doubling(results), 35.0, 80.0, "{:.0f} d", _CONTROLS),
-        within("anti-PD-1: objective response", _share(anti_pd1, OBJECTIVE), 0.0, 0.05, "{:.0%}", _PROFICIENT),
-        within("anti-PD-1: median PFS", _median(anti_pd1, "PFS"), 1.8, 2.6, "{:.2f} mo", _PROFICIENT),
+        within("anti-PD-1: objective response", _share(anti_pd1, OBJECTIVE), 0.0, 0.05, "{:.0%}", _PMMR),
+        within("anti-PD-1: median PFS", _median(anti_pd1, "PFS"), 1.8, 2.6, "{:.2f} mo", _PMMR),
         judged(
             "MSCs at default: no effect",
             f"volume on the last day within {_NO_EFFECT:.0%} of the own control (by construction)",

@@ -17,7 +17,7 @@ from . import dosing, toxicity
 from .course import Course, from_volumes
 from .dice import Dice
 from .dlt import Assessment, assess
-from .dosing import Findings, Given
+from .dosing import Findings, Given, Override
 from .endpoints import Outcome, judge
 from .follow import Followed, follow
 from .lesions import Lesion
@@ -93,11 +93,13 @@ def live(
     given: Sequence[Given],
     seen: Simulated,
     seed: int,
+    overrides: Mapping[int, Override] | None = None,
 ) -> Treated:
     """What follows for a patient who was given these doses and of whom a simulation knows these curves."""
     dice = Dice(seed, patient.number)
     course = _course(patient, protocol, seen)
-    cycles = _cycles(protocol, _visits(realized(patient, protocol, plan, None, seed)), given, seen)
+    visits = _visits(realized(patient, protocol, plan, None, seed, overrides))
+    cycles = _cycles(protocol, visits, given, seen)
     events = toxicity.adverse_events(protocol.toxicity, cycles, dice)
     fatal = min((event.onset for event in events if event.grade == 5), default=None)
     followed = follow(course, _ecog(patient), protocol.evaluation, dice, fatal)
@@ -108,9 +110,17 @@ def live(
 
 
 def realized(
-    patient: Patient, protocol: Protocol, plan: Sequence[Dose], so_far: Treated | None, seed: int
+    patient: Patient,
+    protocol: Protocol,
+    plan: Sequence[Dose],
+    so_far: Treated | None,
+    seed: int,
+    overrides: Mapping[int, Override] | None = None,
 ) -> tuple[Given, ...]:
-    """The doses of a patient, with the stops that `so_far` shows; without it, those of visits and labs."""
+    """The doses of a patient, with the stops that `so_far` shows; without it, those of visits and labs.
+
+    overrides : what the patient's own file says, by number of the dose.
+    """
     dice = Dice(seed, patient.number)
     conduct, usual = protocol.conduct, _number(patient, "neutrophils")
     findings = Findings(
@@ -118,7 +128,7 @@ def realized(
         stops={"withdrawal": conduct.withdraws(dice), **(_stops(so_far, protocol) if so_far else {})},
         weight=lambda _: _number(patient, "weight"),
     )
-    return dosing.realize(plan, protocol.dosing, findings, dice)
+    return dosing.realize(plan, protocol.dosing, findings, dice, overrides)
 
 
 def _stops(treated: Treated, protocol: Protocol) -> dict[str, float]:

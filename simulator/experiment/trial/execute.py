@@ -12,7 +12,6 @@ from ... import __version__
 from ...base.errors import InputError
 from ...base.log import get_logger, to_file
 from ...clinic import emulator, protocol as protocols, trial as trials
-from ...clinic.protocol import Protocol
 from ...clinic.tables import Rows
 from ...clinic.trial import Trial
 from ...config.digests import digest
@@ -63,7 +62,7 @@ def execute(
         log.info("%s", _cost(mechanism, experiment.seed))
         return None
     with interruptible(), study.lock(), ExitStack() as stack:
-        _prepare(study, _identity(experiment, protocol), force)
+        _prepare(study, _identity(experiment, mechanism), force)
         with writing(study.log):
             stack.enter_context(to_file(study.log, logging.DEBUG))
         log.info("%s", _cost(mechanism, experiment.seed))
@@ -107,9 +106,12 @@ def _plan(mechanism: Mechanism, trial: Trial) -> Plan:
     return replace(plan, runs=tuple(run for run in plan.runs if (run.patient, run.arm) in who))
 
 
-def _identity(experiment: Experiment, protocol: Protocol) -> str:
+def _identity(experiment: Experiment, mechanism: Mechanism) -> str:
     """Hash of everything that decides a trial."""
-    return digest([__version__, protocol.source, experiment.seed, experiment.resolved(None, 1)])
+    own = {k: {n: tuple(o) for n, o in doses.items()} for k, doses in mechanism.overrides.items()}
+    return digest(
+        [__version__, mechanism.protocol.source, experiment.seed, repr(own), experiment.resolved(None, 1)]
+    )
 
 
 def _prepare(study: Study, identity: str, force: bool) -> None:

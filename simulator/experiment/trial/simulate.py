@@ -11,8 +11,8 @@ import numpy as np
 
 from ... import __version__
 from ...base.errors import InputError
-from ...clinic import dosing, treated
-from ...clinic.dosing import Given
+from ...clinic import dosing, overrides, treated
+from ...clinic.dosing import Given, Override
 from ...clinic.population import Patient
 from ...clinic.protocol import Protocol
 from ...clinic.treated import Simulated, Treated
@@ -58,6 +58,7 @@ class Mechanism:
         self.protocol, self.study = protocol, study
         self.product = product_of(self.experiment)
         self.plans = plans_of(self.experiment, protocol, self.product)
+        self.overrides = _overrides(experiment, protocol)
         self.runs: dict[tuple[int, str], Run] = {}
         self.burn_ins: dict[str, BurnIn] = {}
         self.courses: dict[tuple[int, int], Simulated] = {}  # of the last rounds, by patient and level
@@ -103,11 +104,13 @@ class Mechanism:
 
     def _live(self, patient: Patient, level: int, given: tuple[Given, ...], seen: Simulated) -> Treated:
         plan = self.plans[level - 1]
-        return treated.live(patient, level, self.protocol, plan, given, seen, self.experiment.seed)
+        own = self.overrides.get(patient.number)
+        return treated.live(patient, level, self.protocol, plan, given, seen, self.experiment.seed, own)
 
     def _realized(self, patient: Patient, level: int, so_far: Treated | None) -> tuple[Given, ...]:
         plan = self.plans[level - 1]
-        return treated.realized(patient, self.protocol, plan, so_far, self.experiment.seed)
+        own = self.overrides.get(patient.number)
+        return treated.realized(patient, self.protocol, plan, so_far, self.experiment.seed, own)
 
     def _foreseen(self, patient: Patient, level: int) -> tuple[Given, ...]:
         """The doses of a patient whose tumor grows as ever: a guess that saves rounds of runs."""
@@ -202,6 +205,15 @@ class Mechanism:
             burn_ins=tuple(replace(each, point=0) for each in self.burn_ins.values() if each.digest in used),
             points=((0,),),
         )
+
+
+def _overrides(experiment: Experiment, protocol: Protocol) -> dict[int, dict[int, Override]]:
+    """What the file under `trial: overrides` says of single doses, by patient."""
+    node = experiment.tree.get("trial", "overrides")
+    if node is None or node.value is None:
+        return {}
+    treatment = protocol.treatment
+    return overrides.read(experiment.path.parent / str(node.value), treatment.patients, treatment.cycles)
 
 
 def arm_of(level: int) -> str:

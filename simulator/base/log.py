@@ -34,6 +34,8 @@ def to_console(level: int = logging.INFO) -> None:
     for handler in root.handlers:
         if handler.get_name() == "console":
             handler.setLevel(level)
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(sys.stderr)  # which may be another by now
             return
     handler = _rich_handler() if sys.stderr.isatty() else logging.StreamHandler(sys.stderr)
     handler.set_name("console")

@@ -7,7 +7,8 @@ import numpy as np
 
 import simulator
 from simulator.config.load import Experiment
-from simulator.run.simulation import Simulation, doses_of
+from simulator.run.doses import doses_of
+from simulator.run.simulation import Simulation
 from simulator.tissue.state import AGENTS
 
 # MSCs at three hundred times a human dose, so that hundreds reach a block of 96³ and what they do is timed.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .config.load import Experiment
     from .experiment.collect import Results
+    from .experiment.trial.execute import TrialResults
     from .run.reading import Run
 
 from . import run as _run  # noqa: F401  first: importing the folder later would put it in the place of `run`
@@ -37,8 +38,13 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> "Experiment":
     return load_file(path, VOCABULARY, overrides)
 
 
-def run(experiment: "Experiment | str | Path", out: str | Path, workers: int | None = None) -> "Results":
+def run(
+    experiment: "Experiment | str | Path", out: str | Path, workers: int | None = None
+) -> "Results | TrialResults":
     """Run whatever an experiment describes into the study folder `out`; what is finished there is kept.
+
+    Returns the results of a trial (`trial`, its study's `results`, the `path` of its tables) where the
+    experiment is one, else those of a study.
 
     workers : processes at a time; None takes what the machine grants, 1 runs in this process.
     Raises InputError where the folder holds another study, SimulatorError where runs failed.
@@ -47,6 +53,12 @@ def run(experiment: "Experiment | str | Path", out: str | Path, workers: int | N
 
     if isinstance(experiment, str | Path):
         experiment = load(experiment)
+    if experiment.protocol is not None:
+        from .experiment.trial.execute import execute as execute_trial
+
+        trial = execute_trial(experiment, Path(out), workers=workers)
+        assert trial is not None
+        return trial
     results = execute(experiment, Path(out), workers=workers)
     assert results is not None  # only a dry run has none
     return results

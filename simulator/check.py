@@ -10,15 +10,17 @@ from .base.errors import InputError, Problem, did_you_mean
 from .body.course import collecting
 from .body.patient import Host
 from .body.regimen import Regimen
+from .clinic import protocol as protocols
 from .config.catalogue import shipped
 from .config.load import Experiment, load
 from .config.schema import Model
 from .experiment.designs.compare import FEW_MSCS, TOO_FEW_MSCS
 from .experiment.estimate import Estimate, estimate
 from .experiment.plan import Plan, plan
+from .experiment.trial.persons import product_of
+from .run.doses import doses_of
 from .run.expectation import expectations
 from .run.lesion import lesion_volume_ml
-from .run.simulation import doses_of
 from .tissue.actions import ACTIONS
 from .tissue.compile import check_motility, compile_tables, names_of
 from .vocabulary import VOCABULARY
@@ -54,6 +56,10 @@ def checked(file: str | Path, overrides: Iterable[str] = ()) -> Checked:
             regimens[arm] = doses_of(experiment, arm)
             _compile(experiment, arm, regimens[arm])
     problems += _levels(experiment)
+    if experiment.protocol is not None:
+        with collecting(problems, experiment.locate(("trial",))):
+            protocols.load(experiment.protocol)
+            product_of(experiment)
     planned = size = None
     with collecting(problems, experiment.locate(("block",))):
         planned = plan(experiment)

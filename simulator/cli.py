@@ -1,5 +1,6 @@
 """The commands.  Each imports what it needs when it is called, so that `simulator --help` answers at once."""
 
+import json
 import os
 import shlex
 import sys
@@ -7,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -30,7 +31,7 @@ app = App(
 )
 
 _File = Annotated[
-    str, Parameter(help="an experiment file, or one that ships: demo, schedules, mechanisms, order")
+    str, Parameter(help="an experiment file, or one that ships: demo, schedules, mechanisms, nct06446050 …")
 ]
 _Set = Annotated[
     list[str] | None,
@@ -97,7 +98,7 @@ def explain(
 
 @_command
 def run(
-    file: _File,
+    file: _File | None = None,
     /,
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
@@ -108,9 +109,11 @@ def run(
     threads: int | None = None,
     scheduler: str | None = None,
     shard: str | None = None,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    again: Path | None = None,
     dry_run: Annotated[bool, _Flag] = False,
     force: Annotated[bool, _Flag] = False,
-) -> None:
+) -> int:
     """Run an experiment into a study folder; the same command again goes on where it stopped.
 
     Parameters
@@ -129,36 +132,83 @@ def run(
         run on the workers of a dask scheduler, as in tcp://HOST:8786; they must see the study folder
     shard
         I/N: run only the I-th of N parts, counted from 1, e.g. one on each machine
+    from_
+        RUN.h5@21d: begin where another run stood on a day whose state it kept (`record.checkpoints`)
+    again
+        repeat a run from nothing but its file RUN.h5, and say whether every number came out the same
     dry_run
         say how much there is to do, and do nothing
     force
         take over a folder that holds another study
     """
     from .base.log import to_console
-    from .experiment.execute import execute
     from .experiment.plan import parse_shard
 
+    if again is not None:
+        return _again(again, out, threads or 1)
+    if file is None:
+        raise InputError("There is nothing to run.", "Give an experiment file, or --again RUN.h5.")
     part = parse_shard(shard) if shard is not None else None
-    short = {"seed": seed, "replicates": replicates}
-    given = [f"{key}={value}" for key, value in short.items() if value is not None]
-    checked = _checked(file, [*(overrides or ()), *given])
+    checked = _checked(file, [*(overrides or ()), *_shorthands(seed, replicates, from_)])
     to_console()
     folder = out if out is not None else Path(Path(file).stem)
-    results = execute(
-        checked.experiment,
-        folder,
-        workers=workers,
-        threads=threads,
-        scheduler=scheduler,
-        shard=part,
-        force=force,
-        dry_run=dry_run,
-    )
-    if results is not None:
-        from .outcome import outcome
+    how = {"workers": workers, "threads": threads, "scheduler": scheduler, "force": force, "dry_run": dry_run}
+    is_trial = checked.experiment.protocol is not None
+    (_run_trial if is_trial else _run_study)(checked, folder, part, **how)
+    return DONE
 
+
+def _run_study(checked: "Checked", folder: Path, shard: tuple[int, int] | None, **how: Any) -> None:
+    """Run the study of a file, and print what it found."""
+    from .experiment.execute import execute
+    from .outcome import outcome
+
+    results = execute(checked.experiment, folder, shard=shard, **how)
+    if results is not None:
         print(outcome(results))
         print(f"\nFigures and tables on one page: simulator report {shlex.quote(str(folder))}")
+
+
+def _shorthands(seed: int | None, replicates: int | None, from_: str | None) -> list[str]:
+    """Options that stand for an override."""
+    given = {"seed": seed, "replicates": replicates}
+    found = [f"{key}={value}" for key, value in given.items() if value is not None]
+    if from_ is not None:
+        from .run.resume import named
+
+        found.append(f"burn_in={{from: {json.dumps(str(named(from_).absolute()))}}}")
+    return found
+
+
+def _again(path: Path, out: Path | None, threads: int) -> int:
+    """Repeat a run; fails where it does not come out the same."""
+    from .again import again
+    from .base.log import to_console
+
+    to_console()
+    verdict = again(path, out, threads)
+    if verdict.reproduced:
+        print(f"Reproduced: every number of {path} came out the same.")
+    else:
+        print(f"Not reproduced: {path} and its repetition differ.")
+    for sentence in verdict.differences:
+        print(f"  {sentence}")
+    return DONE if verdict.reproduced else FAILED
+
+
+def _run_trial(checked: "Checked", folder: Path, shard: tuple[int, int] | None, **how: Any) -> None:
+    """Run the trial of a file, and print its synopsis."""
+    from . import odd
+    from .experiment.trial.execute import execute
+
+    if shard is not None:
+        raise InputError(
+            "A trial has no shards: who is treated how depends on those before.", "Leave it out."
+        )
+    done = execute(checked.experiment, folder, pages={"odd.md": odd.text(checked)}, **how)
+    if done is not None:
+        print((done.path / "synopsis.md").read_text(encoding="utf-8"))
+        print(f"All tables: {done.path}; figures on one page: simulator report {shlex.quote(str(folder))}")
 
 
 @_command
@@ -170,12 +220,36 @@ def report(folder: Annotated[Path, Parameter(help="of a study, finished or not")
 
 
 @_command
+def export(
+    path: Annotated[Path, Parameter(help="a run file (*.h5)")],
+    /,
+    *,
+    to: Annotated[str, Parameter(help="csv, h5ad, vtkhdf, png or gif")],
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    force: Annotated[bool, _Flag] = False,
+) -> None:
+    """Write a run for other tools: tables, AnnData, ParaView, pictures.
+
+    Parameters
+    ----------
+    out
+        a file or folder; by default beside the run, named as it
+    force
+        write over what is there
+    """
+    from .report.export import export as write
+
+    print(f"Wrote {write(path, to, out, force)}")
+
+
+@_command
 def validate(
     names: Annotated[list[str] | None, Parameter(help="some of the cases; all without")] = None,
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("validation"),
     workers: int | None = None,
+    force: Annotated[bool, _Flag] = False,
     list_: Annotated[bool, Parameter(name="--list", negative="", show_default=False)] = False,
 ) -> None:
     """Hold the model against what is known: runs experiments for hours, prints target, reached, verdict.
@@ -186,6 +260,8 @@ def validate(
         where the studies and the table are kept; what is finished there is not run again
     workers
         runs at a time; by default what processors and memory allow
+    force
+        take over studies that an earlier version of the simulator left there, and run them anew
     list_
         name the cases and do nothing
     """
@@ -201,7 +277,7 @@ def validate(
     to_console()
     rows = validation.kept(out)
     for case in cases:
-        rows[case.name] = validation.validate(case, out, workers)
+        rows[case.name] = validation.validate(case, out, workers, force)
         path = validation.keep(rows, out)
         print(f"{case.title}\n{validation.table(rows[case.name])}\n")
     print(f"{validation.summary(rows)} Table: {path}")
@@ -209,12 +285,35 @@ def validate(
 
 @_command
 def info(
-    path: Annotated[Path, Parameter(help="a study folder, a run file (*.h5) or a burn-in (*.ckpt)")], /
-) -> None:
-    """Say what a study folder, a run file or a burn-in holds."""
-    from .info import describe
+    path: Annotated[Path, Parameter(help="a study folder, a run file (*.h5) or a burn-in (*.ckpt)")],
+    /,
+    *,
+    check: Annotated[bool, _Flag] = False,
+    diff: Path | None = None,
+) -> int:
+    """Say what a study folder, a run file or a burn-in holds.
 
-    print(describe(path))
+    Parameters
+    ----------
+    check
+        read every number and say whether the file keeps what the format promises
+    diff
+        another run file: say where the two part, and what made them differ
+    """
+    from .info import describe, verdict
+
+    if diff is not None:
+        from .run.difference import differences
+
+        found = differences(diff, path)
+        print("\n".join(found) or f"{diff} and {path} hold the same numbers, made by the same.")
+        return FAILED if found else DONE
+    if not check:
+        print(describe(path))
+        return DONE
+    sound, said = verdict(path)
+    print(said)
+    return DONE if sound else FAILED
 
 
 @_command

@@ -17,6 +17,7 @@ from .host_sentences import body_lines, drug_lines
 from .run.expectation import expectations
 from .run.lesion import block_ml, lesion_volume_ml
 from .sentences import cell_lines, field_lines
+from .trial_sentences import trial_lines
 
 _WIDTH = 100
 
@@ -24,14 +25,21 @@ _WIDTH = 100
 def explain(checked: Checked) -> str:
     """An experiment in prose: runs, blocks, doses, warnings, cells, fields, what is assumed or idle, cost."""
     experiment = checked.experiment
+    return page([experiment.title, *experiment.description.splitlines()], sections(checked))
+
+
+def sections(checked: Checked) -> dict[str, Iterable[str]]:
+    """The parts of an experiment in prose, by heading."""
+    experiment = checked.experiment
     typical = checked.typical.model(None, 1, "treatment")
-    opening = [experiment.title, *experiment.description.splitlines()]
-    return _page(opening, {
-        "Runs": _runs(checked),
+    is_trial = experiment.protocol is not None
+    return {
+        "Trial": trial_lines(experiment) if is_trial else (),
+        "Runs": () if is_trial else _runs(checked),
         "Switches": _switches(experiment),
         "Sweep": _sweep(experiment),
         "Blocks": _blocks(typical),
-        "Doses": _doses(checked),
+        "Doses": () if is_trial else _doses(checked),
         "Warnings": checked.warnings,
         "Cells": _cells(typical.lesions),
         "Fields": _fields(typical.lesions),
@@ -39,11 +47,11 @@ def explain(checked: Checked) -> str:
         "Drugs": [line for name in typical.drugs for line in drug_lines(name, typical.drugs[name], typical)],
         "Assumed": _assumed(experiment),
         "Idle here": experiment.idle,
-        "Cost": _cost(checked),
-    })  # fmt: skip
+        "Cost": () if is_trial else _cost(checked),
+    }  # fmt: skip
 
 
-def _page(opening: Iterable[str], sections: Mapping[str, Iterable[str]]) -> str:
+def page(opening: Iterable[str], sections: Mapping[str, Iterable[str]]) -> str:
     """Headings over wrapped lines; what is cut off hangs below its own beginning.
 
     Empty sections are left out.
@@ -97,9 +105,10 @@ def _runs(checked: Checked) -> Iterator[str]:
     if experiment.compare is not None:
         asked = experiment.compare
         day = "the last common record" if asked.at is None else f"day {asked.at / 24.0:g}"
+        also = "".join(f", {first} with {second}" for first, second in asked.also.items())
         yield (
-            f"Compared: every other arm with {asked.reference}, {asked.outcome} at {day}, paired by patient "
-            f"and replicate, with {100.0 * asked.level:g} % intervals."
+            f"Compared: every other arm with {asked.reference}{also}; {asked.outcome} at {day}, paired by "
+            f"patient and replicate, with {100.0 * asked.level:g} % intervals."
         )
     if experiment.population:
         yield f"Patients differ in {', '.join(experiment.population.rows)}."
@@ -304,7 +313,7 @@ def _cost(checked: Checked) -> Iterator[str]:
 
 def vocabulary_text(vocabulary: Vocabulary) -> str:
     """Everything a file may name: what cells can do, what they can sense, what a run reports."""
-    return _page([], {
+    return page([], {
         "Actions: what a cell can do (`behaviors:`)": map(_action, vocabulary.actions.values()),
         "Signals: what a cell can sense (`raised_by:`, `lowered_by:`)": map(
             _signal, vocabulary.signals.values()

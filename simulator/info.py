@@ -10,6 +10,7 @@ from .experiment.plan import Plan
 from .experiment.study import Study
 from .experiment.words import count
 from .run import checkpoint, files
+from .run.audit import audit
 from .run.reading import Run, read
 
 _BURN_IN = ".ckpt"
@@ -26,6 +27,19 @@ def describe(path: Path) -> str:
     if path.suffix in (".yaml", ".yml"):
         raise InputError(f"{path} is an experiment, not a result.", f"Try `simulator explain {path}`.")
     return _burn_in(path) if path.suffix == _BURN_IN else _run(read(path))
+
+
+def verdict(path: Path) -> tuple[bool, str]:
+    """Whether a file keeps what its format promises, and what to tell; raises InputError for no such file."""
+    if path.suffix == _BURN_IN:
+        checkpoint.load(path)
+        return True, f"{path}: whole; every bit as it was written."
+    problems = audit(path)
+    if problems:
+        return False, "\n".join([f"{path}: {count(len(problems), 'problem')}", *(f"  {p}" for p in problems)])
+    run = read(path)
+    state = "complete" if run.complete else "not complete"
+    return True, f"{path}: sound, {state}, {run.attributes['schema']}."
 
 
 def _run(run: Run) -> str:

@@ -24,10 +24,13 @@ def chosen(names: Sequence[str]) -> list[Case]:
     return [CASES[name] for name in names or CASES]
 
 
-def validate(case: Case, folder: Path, workers: int | None = None) -> list[Target]:
-    """Run a case's experiment into a study folder of its own, or go on with it, and judge it."""
+def validate(case: Case, folder: Path, workers: int | None = None, force: bool = False) -> list[Target]:
+    """Run a case's experiment into a study folder of its own, or go on with it, and judge it.
+
+    force : take over a folder that holds another study, as an earlier version leaves.
+    """
     experiment = load(shipped() / f"{case.experiment}.yaml", VOCABULARY)
-    results = execute(experiment, folder / case.name, workers=workers)
+    results = execute(experiment, folder / case.name, workers=workers, force=force)
     assert results is not None  # only a dry run has none
     return case.targets(results)
 

@@ -64,7 +64,8 @@ def snapshot(row: int) -> tuple[list[dict], list[dict]]:
         count = 4 * row + k
         agents.append({"id": np.arange(count) + 1000 * row, "kind": dice.choice(codes, count)})
     arrays[0] |= {"pdl1": dice.random((3, 5, 6), "f4"), "cxcl9": dice.random((3, 3, 2), "f4")}
-    agents[0] |= {f"position_{axis}": dice.random(4 * row, "f4") * 90 for axis in "zyx"}
+    extents = zip("zyx", LESIONS[0].shape, strict=True)
+    agents[0] |= {f"position_{axis}": dice.random(4 * row, "f4") * 15 * sites for axis, sites in extents}
     return arrays, agents
 
 

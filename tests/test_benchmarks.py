@@ -167,3 +167,18 @@ def test_the_committed_table_names_its_machine_and_explains_what_is_missed():
     for line in rows:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         assert cells[4] != "**no**" or "missed:" in cells[7], line
+
+
+def test_the_figure_of_the_calibration_shows_every_fitted_value(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER / "calibration")
+    import figure
+
+    stored = json.loads((FOLDER / "calibration/fitted.json").read_text())
+    panels = figure.calibration().figure.axes
+    assert len(panels) == len(stored)
+    for axes, knobs in zip(panels, stored.values(), strict=True):
+        marks = [line for line in axes.lines if line.get_linestyle() == "None"]
+        drawn = sorted(float(np.atleast_1d(line.get_xdata())[0]) for line in marks)
+        assert drawn == pytest.approx(sorted(each["reached"] / each["wanted"] for each in knobs.values()))
+        low, high = axes.get_xlim()
+        assert low < min(drawn) and max(drawn) < high

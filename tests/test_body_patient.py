@@ -103,8 +103,8 @@ def test_an_arm_may_bring_a_drug_and_a_field_that_its_burn_in_lacked():
 
 def test_doses_of_another_run_are_refused():
     one, two = host("1e6 cells msc_a"), host("1e6 cells msc_a q1d x2")
-    with pytest.raises(SimulatorError, match="holds 1 doses of 'msc_a', this one 2"):
-        two.restore(one.arrays())
+    with pytest.raises(SimulatorError, match="holds 2 doses of 'msc_a', this one 1"):
+        one.restore(two.arrays())
 
 
 def test_the_order_of_names_does_not_matter():

@@ -123,6 +123,7 @@ def test_equal_regimens_have_one_canonical_form():
     a = read("2e6 cells/kg msc q21d x3")
     b = read(["2 Mcell/kg msc from 42 d", "2e6 cells/kg msc_cxcl9_ox40l q504h x2"])
     assert a.canonical() == b.canonical()
+    assert a.canonical() == read("2e6 cells/kg msc q3w x3").canonical()
     assert a.canonical() != read("2e6 cells/kg msc q20d x3").canonical()
 
 

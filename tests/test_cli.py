@@ -92,7 +92,7 @@ def test_help_needs_nothing_heavy(arguments, tmp_path):
 def test_help_names_every_command_in_the_order_of_use(capsys):
     assert cli.main(["--help"]) == cli.DONE
     listed = re.findall(r"^. (\w+) ", capsys.readouterr().out, re.MULTILINE)
-    assert listed == ["init", "check", "explain", "run", "report", "validate", "info", "doctor"]
+    assert listed == ["init", "check", "explain", "run", "report", "export", "validate", "info", "doctor"]
 
 
 @pytest.mark.parametrize(

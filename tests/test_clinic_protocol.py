@@ -30,7 +30,7 @@ def test_the_trial_that_ships_is_the_registered_one():
     assert (found.treatment.patients, found.treatment.doses) == (30, (1e6, 2e6, 3e6))
     assert (found.treatment.interval, found.treatment.cycles) == (21.0, 6)
     assert found.dlt.window == pytest.approx(365.25 / 3) and found.dlt.decide_after == 21.0
-    assert found.design == Boin(levels=3, target=0.35, patients=30, source=found.design.source)
+    assert found.design == Boin(levels=3, target=0.35, patients=12, source=found.design.source)
     assert set(found.criteria) == {rule.name for rule in found.rules} and len(found.rules) == 19
     assert all(variable.source for variable in found.population.variables.values())
 
@@ -49,7 +49,7 @@ def test_a_file_may_change_bounds_and_design(tmp_path):
         tmp_path,
         ("at_least: 800 cells/uL", "at_least: 1000 cells/uL"),
         ("design: boin ", "design: 3+3 "),
-        ("  target: 0.35\n  cohort: 3\n  patients: 30 ", "  variant: deescalation_top "),
+        ("  target: 0.35\n  cohort: 3\n  patients: 12 ", "  variant: deescalation_top "),
     )
     found = protocol.load(path)
     assert found.design == ThreePlusThree(levels=3, variant="deescalation_top", source=found.design.source)
@@ -70,7 +70,7 @@ def test_a_file_may_change_bounds_and_design(tmp_path):
         ("design: boin ", "# design: ", "does not name its design", "escalation"),
         ("window: 4 mo", "window: 7 mo", "DLT window .* is longer than the follow-up", "window: 7 mo"),
         ("decide_after: 21 d", "decide_after: 5 mo", "later than the DLT window", "decide_after"),
-        ("patients: 30      ", "patients: 60      ", "up to 60 patients, the trial has 30", "patients: 60"),
+        ("patients: 12      ", "patients: 60      ", "up to 60 patients, the trial has 30", "patients: 60"),
         ("follow_up: 6 mo", "follow_up: 90 d", "last dose, on day 105", "follow_up"),
         ("value: lymphocytes,", "value: lymphozytes,", "Did you mean 'lymphocytes'", "lymphozytes"),
         ("at_least: 9 g/dL", "at_least: 9 cells/uL", "a mass concentration is expected", "hemoglobin"),

@@ -250,11 +250,11 @@ def test_sections_with_defaults(tmp_path):
     found = experiment(tmp_path, text)
     assert found.title == "experiment"
     assert list(found.arms) == ["control"]
-    assert found.record == (Every(24.0), Every(504.0))
+    assert found.record == (Every(24.0), Every(504.0), At(()), None, 10, 1)
     assert found.model("control", 1, "treatment").lesions[0].block.shape == (1, 8, 6)
     assert (found.step.tissue, found.step.fields) == (1.0, 1.0)
     listed = experiment(tmp_path, text + "record: {series: [0 d, 1 d], snapshots: never}")
-    assert listed.record == (At([0.0, 24.0]), At([]))
+    assert listed.record[:2] == (At([0.0, 24.0]), At([]))
 
 
 def test_several_lesions_have_their_own_phenotypes(tmp_path):

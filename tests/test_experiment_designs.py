@@ -40,7 +40,7 @@ def space_of(sweep, response, mscs=lambda values: 100.0, wiggle=0.02, patients=P
                 volume = np.array([1.0, math.exp(log_volume)])
                 members.append(Member(arm, patient, 1, np.array([0.0, 9.0]), volume, "", given, 0.2))
                 rows.append((point.number, arm, patient, 1, log_volume))
-        for each in contrasts(members, ["control", "msc"], "control", "log tumor_volume"):
+        for each in contrasts(members, [("msc", "control")], "log tumor_volume"):
             found.append({"point": point.number, **each.row()})
     points = pd.DataFrame([(p.number, *sweep.labels(p)) for p in sweep.points], columns=["point", *names])
     outcomes = pd.DataFrame(rows, columns=["point", "arm", "patient", "replicate", "value"])

@@ -105,7 +105,7 @@ def test_the_runs_and_the_calendar_are_told(prose):
     assert (
         "2e6 cells/kg msc_cxcl9_ox40l bring 0.2 MSCs to a block on average, H_hot at most 0.00046." in prose
     )
-    assert "every other arm with level_2, log tumor_volume at day 126" in prose
+    assert "every other arm with level_2; log tumor_volume at day 126" in prose
     assert "Patients differ in body.weight" in prose
 
 

@@ -101,5 +101,5 @@ def test_rows_of_the_comparison_itself_are_understood():
         for arm, factor in {"control": 1.0, "q7d": 0.5}.items()
         for patient in (1, 2, 3)
     ]
-    (found,) = contrasts(members, ["control", "q7d"], "control", "log tumor_volume")
+    (found,) = contrasts(members, [("q7d", "control")], "log tumor_volume")
     assert plain(sentence(found.row())).startswith("q7d against control: tumor volume 50 % smaller")

@@ -42,7 +42,7 @@ def test_a_run_says_who_it_is(path):
     run = sim.read(path)
     assert (run.arm, run.patient, run.replicate, run.seed) == ("q21d µ", 3, 1, 2**64 - 1)
     assert (run.digest, run.config, run.complete, run.lesions) == ("ab12", "title: fake\n", True, 2)
-    assert run.attributes["schema"] == "msc-simulator run 1.0"
+    assert run.attributes["schema"] == "msc-simulator run 1.1"
     assert run.kinds == {code: name for name, code in fakes.KINDS.items()}
 
 
@@ -170,8 +170,8 @@ def write_hdf5(path: Path, schema=None) -> None:
     (lambda p: write_hdf5(p), "no run of this simulator"),
     (lambda p: write_hdf5(p, "other 1.0"), "no run of this simulator"),
     (lambda p: write_hdf5(p, 3), "no run of this simulator"),
-    (lambda p: write_hdf5(p, "msc-simulator run 2.1"), "format 2.1.*reads 1.0"),
-    (lambda p: write_hdf5(p, "msc-simulator run 1.0"), "damaged: /done"),
+    (lambda p: write_hdf5(p, "msc-simulator run 2.1"), "format 2.1.*reads 1.1"),
+    (lambda p: write_hdf5(p, "msc-simulator run 1.1"), "damaged: /done"),
 ])  # fmt: skip
 def test_what_is_no_run_file_is_named(tmp_path, make, told):
     make(tmp_path / "run.h5")

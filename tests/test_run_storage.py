@@ -53,7 +53,7 @@ def check_trusted(path: Path) -> Rows:
 def test_h5py_finds_what_was_written(run):
     assert check_trusted(run) == (9, 3, 18)
     with h5py.File(run, "r") as file:
-        assert file.attrs["schema"] == b"msc-simulator run 1.0"
+        assert file.attrs["schema"] == b"msc-simulator run 1.1"
         assert file.attrs["complete"] == 1
         assert file.attrs["seed"] == 2**64 - 1
         assert file.attrs["arm"].decode() == "q21d µ"

@@ -263,10 +263,10 @@ class Host:
         return arrays
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Go on from `arrays`: of this body, or of a burn-in, which an arm leaves with its own doses.
+        """Go on from `arrays`: of this body, or of what an arm branches from, with doses of its own to come.
 
-        What the arrays do not hold (a drug or a field that comes with the arm) starts afresh.
-        Raises SimulatorError where a drug's doses are not those of this body.
+        What the arrays do not hold (a drug, a field or later doses that come with the arm) starts afresh.
+        Raises SimulatorError where a drug has more doses there than here.
         """
         self.time = float(arrays["time"][0])
         for name in self._spilled:
@@ -280,15 +280,21 @@ class Host:
             stored = {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
             if not stored:
                 continue
-            if stored["state"].shape != drug.state.shape:
+            missing = drug.state.shape[1] - stored["state"].shape[1]
+            if missing < 0:
                 raise SimulatorError(
                     f"The stored body holds {stored['state'].shape[1]} doses of '{name}', "
                     f"this one {drug.state.shape[1]}: they are not of one run."
                 )
-            drug.restore(stored)
+            drug.restore({key: _widened(array, missing) for key, array in stored.items()})
             if isinstance(drug, CellDistribution):
                 self.arrivals[self._places[name]] = drug.arrivals
         self._look()
+
+
+def _widened(array: np.ndarray, columns: int) -> np.ndarray:
+    """An array with so many more columns of zeros: doses that are still to come."""
+    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, columns)])
 
 
 def _relax(level: float, influx: float, half_life: float, dt: float) -> float:

@@ -166,7 +166,8 @@ def _shorthand(text: str, drugs: Drugs, where: Location | None) -> Course:
         raise InputError(f"x0 in '{text}' gives no dose.", "Give x1 or more, or leave the dose out.")
     every = 0.0
     if rest["every"]:
-        every = units.value(f"{rest['every']} {rest['unit']}", "h")
+        spoken = "wk" if rest["unit"] == "w" else rest["unit"]  # q3w, as protocols write it
+        every = units.value(f"{rest['every']} {spoken}", "h")
         if rest["count"] is None or every <= 0.0:
             problem = "does not say how many doses." if every else "has an interval of zero."
             raise InputError(f"'{text}' {problem}", "Write e.g. 'q21d x6'.")

@@ -1,5 +1,6 @@
 """A trial protocol: one file, checked as a whole."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from pydantic import Field as Key
 from ..base import units
 from ..base.errors import InputError, Location
 from ..config.schema import quantity
-from ..config.tree import Node, Problems, read_file
+from ..config.tree import Node, Problems, as_node, read_file
+from .conduct import Conduct
 from .designs.history import Design
 from .dlt import DltRule
 from .dosing import Rules
@@ -18,8 +20,9 @@ from .eligibility import Criterion, Rule, read_rules
 from .escalation import read_design
 from .expansion import Monitor
 from .margins import Correlations, Variable
+from .policy import Evaluation, Hazards, Policy, ReadingError, ScanCalendar
 from .population import Lesions, Lots, Population
-from .settings import Fault, Section, as_node, read
+from .settings import Fault, Section, read
 from .toxicity import Days, Toxicity
 
 S = TypeVar("S", bound=Section)
@@ -74,6 +77,14 @@ _SECTIONS: dict[str, type[Section]] = {
     "lesions": Lesions,
     "lots": Lots,
     "toxicity": Toxicity,
+    "conduct": Conduct,
+}
+# May be left out: then the guidelines' own rules hold, and readings are exact.
+_EVALUATION: dict[str, type[Section]] = {
+    "scans": ScanCalendar,
+    "response": Policy,
+    "hazards": Hazards,
+    "reading_error": ReadingError,
 }
 _OWN = ("escalation", "eligibility", "population")
 
@@ -92,6 +103,9 @@ class Protocol:
     rules: tuple[Rule, ...]
     population: Population
     toxicity: Toxicity
+    conduct: Conduct
+    evaluation: Evaluation
+    source: str  # the file as it stands, as JSON
 
 
 def load(path: str | Path) -> Protocol:
@@ -110,7 +124,7 @@ def parse(plain: Mapping[str, Any], name: str = "protocol") -> Protocol:
 
 
 def _protocol(node: Node, problems: Problems) -> Protocol:
-    header = {key: child for key, child in node.items() if key not in (*_SECTIONS, *_OWN)}
+    header = {key: child for key, child in node.items() if key not in (*_SECTIONS, *_EVALUATION, *_OWN)}
     read(Header, Node(header, node.where, node.key), "The protocol", problems)
     for name in (*_SECTIONS, *_OWN):
         child = node.get(name)
@@ -118,12 +132,17 @@ def _protocol(node: Node, problems: Problems) -> Protocol:
             problems.add(f"The protocol has no section '{name}'.", f"Add `{name}:`.", (child or node).key)
     problems.done()
     parts = {name: read(cls, _child(node, name), f"'{name}'", problems) for name, cls in _SECTIONS.items()}
+    rules = {
+        name: read(cls, child, f"'{name}'", problems)
+        for name, cls in _EVALUATION.items()
+        if (child := node.get(name)) is not None and child.value is not None
+    }
     treatment = parts["treatment"]
     levels = len(treatment.doses) if isinstance(treatment, Treatment) else 1
     design = read_design(_child(node, "escalation"), levels, problems)
     population = _population(node, parts, problems)
     known = population.kinds if population is not None else {}
-    criteria, rules = read_rules(_child(node, "eligibility"), known, problems) if known else ({}, ())
+    criteria, bounds = read_rules(_child(node, "eligibility"), known, problems) if known else ({}, ())
     if isinstance(treatment, Treatment) and design is not None:
         _together(node, treatment, design, parts, problems)
     problems.done()
@@ -136,9 +155,12 @@ def _protocol(node: Node, problems: Problems) -> Protocol:
         expansion=_part(parts, Monitor),
         dosing=_part(parts, Rules),
         criteria=criteria,
-        rules=rules,
+        rules=bounds,
         population=population,
         toxicity=_part(parts, Toxicity),
+        conduct=_part(parts, Conduct),
+        evaluation=Evaluation(**rules),  # type: ignore[arg-type]
+        source=json.dumps(node.plain(), sort_keys=True),
     )
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from ..base.errors import InputError, Location, Problem
 from ..config.reader import Reader
 from ..config.schema import Strict
-from ..config.tree import Node, Problems
+from ..config.tree import Node, Problems, as_node
 
 
 class Fault(NamedTuple):
@@ -78,15 +78,6 @@ def check(value: Any, node: Node, problems: Problems) -> None:
         below = node.get(key)
         if below is not None:
             check(child, below, problems)
-
-
-def as_node(plain: Any, where: Location) -> Node:
-    """Plain data as a tree whose every node stands at `where`."""
-    if isinstance(plain, Mapping):
-        return Node({str(key): as_node(child, where) for key, child in plain.items()}, where, where)
-    if isinstance(plain, list | tuple):
-        return Node([as_node(child, where) for child in plain], where, where)
-    return Node(plain, where, where)
 
 
 def _refused(section: str, error: Any) -> Problem:

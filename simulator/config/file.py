@@ -52,6 +52,14 @@ class BurnInFrom(Strict):
     from_: Annotated[str, Key(alias="from")]
 
 
+class TrialSection(Strict):
+    """A trial: its patients are those of the protocol, who are given what the protocol says."""
+
+    protocol: str  # a name under `protocols/` of the catalogue, or a path from this file
+    overrides: str | None = None  # a CSV file of single doses of single patients, from this file
+    emulated: Annotated[int, Key(ge=0, le=100_000)] = 0  # further trials, on what this one taught
+
+
 class File(Strict):
     """An experiment file."""
 
@@ -77,6 +85,7 @@ class File(Strict):
     phenotypes: dict[Name, Phenotype | None] = {}
     regimens: dict[Name, Any] = {}
     sweep: SweepSection | None = None
+    trial: TrialSection | None = None
 
 
 # Sections that this module does not read: they are built into models, arms and distributions.
@@ -97,6 +106,9 @@ ELSEWHERE = (
     "sweep",
 )
 
+# What the protocol of a trial decides, so that a file cannot.
+_OF_THE_PROTOCOL = ("arms", "compare", "patients", "sweep")
+
 
 class BurnIn(NamedTuple):
     """What comes before day 0: a time, a number of tumor cells (reached by `at_most_h`), or a run's end."""
@@ -108,10 +120,25 @@ class BurnIn(NamedTuple):
 
 
 class Records(NamedTuple):
-    """When what is written: schedules in hours from day 0."""
+    """When what is written: schedules in hours from day 0.
+
+    checkpoints : states that are kept, to branch from.  save_every : hours of wall time between states to
+    resume from; None: as often as costs next to nothing.  bits : of mantissa that snapshots keep; coarsen :
+    voxels of a field along each axis that a snapshot shows as one.
+    """
 
     series: schedule.Schedule
     snapshots: schedule.Schedule
+    checkpoints: schedule.Schedule = schedule.At(())
+    save_every: float | None = None
+    bits: int = Record.model_fields["bits"].default
+    coarsen: int = 1
+
+    @property
+    def packing(self) -> tuple[int, ...]:
+        """What decides the numbers of a file and no result; nothing where it is as usual."""
+        usual = (Records._field_defaults["bits"], Records._field_defaults["coarsen"])
+        return () if (self.bits, self.coarsen) == usual else (self.bits, self.coarsen)
 
 
 _UNTIL = re.compile(r"until\s+(?P<cells>.+?)\s+tumor\s+cells(?:\s*,\s*at\s+most\s+(?P<most>.+))?")
@@ -158,17 +185,41 @@ def _hours(given: Any) -> float:
 
 def read_records(node: Node | None, problems: Problems) -> Records:
     """The schedules under `record:`."""
-    found = {name: schedule.parse(field.default) for name, field in Record.model_fields.items()}
+    schedules = Records._fields[:3]
+    found = {name: schedule.parse(Record.model_fields[name].default) for name in schedules}
+    read = None
     if node is not None and node.value is not None:
-        Reader(problems).section(Record, node, "'record'", ignore=Records._fields)
-    for name in Records._fields:
+        read = Reader(problems).section(Record, node, "'record'", ignore=schedules)
+    for name in schedules:
         at = node.get(name) if node is not None else None
         try:
             if at is not None and at.value is not None:
                 found[name] = schedule.parse(at.plain())
         except InputError as error:
             problems.take(error, at.where if at is not None else None, name)
-    return Records(**found)
+    read = read or Record()
+    return Records(**found, save_every=read.save_every, bits=read.bits, coarsen=read.coarsen)
+
+
+def read_protocol(tree: Node, folder: Path, catalogue: Path, problems: Problems) -> Path | None:
+    """The protocol file under `trial:`; None where the experiment is no trial."""
+    node = tree.get("trial", "protocol")
+    if node is None or not isinstance(node.value, str):
+        return None
+    for key in _OF_THE_PROTOCOL:
+        if (given := tree.get(key)) is not None and given.where != tree.where:  # there: the default arm
+            problems.add(f"'{key}' is for the protocol of the trial to say.", f"Remove `{key}:`.", given.key)
+    if (drawn := tree.get("population")) is not None and drawn.items():
+        what = "The patients of a trial are drawn by its protocol, and here by `population:` again."
+        problems.add(what, "Write `population: null`.", (tree.get("trial") or tree).key)
+    shipped = sorted(path.stem for path in (catalogue / "protocols").glob("*.yaml"))
+    if node.value in shipped:
+        return catalogue / "protocols" / f"{node.value}.yaml"
+    if not (folder / node.value).is_file():
+        help = did_you_mean(node.value, shipped) or "Give the path of a protocol, from this file."
+        problems.add(f"There is no protocol '{node.value}'.", help, node.where)
+        return None
+    return folder / node.value
 
 
 def check_compare(
@@ -181,7 +232,7 @@ def check_compare(
     records: Records,
     problems: Problems,
 ) -> None:
-    """The reference is an arm, the outcome an observable, the time one that is recorded."""
+    """References are arms, the outcome is an observable, the time one that is recorded."""
     at = dict(node.items())
     if compare.reference not in arms:
         problems.add(
@@ -189,6 +240,13 @@ def check_compare(
             did_you_mean(compare.reference, arms),
             at["reference"].where,
         )
+    for first, second in compare.also.items():
+        for arm in (first, second):
+            if arm not in arms:
+                problems.add(f"There is no arm '{arm}'.", did_you_mean(arm, arms), at["also"].where)
+        if second in (first, compare.reference):
+            declared = "itself" if second == first else f"'{second}', as every arm is already"
+            problems.add(f"'{first}' is compared with {declared}.", "Name another arm.", at["also"].where)
     outcome = compare.outcome.removeprefix("log ").strip()
     known = {*vocabulary.observables, *(f"{field}_{end}" for field in fields for end in ("mean", "max"))}
     if outcome not in known and "outcome" in at:

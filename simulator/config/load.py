@@ -13,7 +13,7 @@ from .catalogue import Catalogue, compose, compose_parts, extend_drugs
 from .digests import digest
 from .dormant import acting, drugs_given
 from .factors import Setting
-from .file import ELSEWHERE, BurnIn, File, Records, check_compare, read_burn_in, read_records
+from .file import ELSEWHERE, BurnIn, File, Records, check_compare, read_burn_in, read_protocol, read_records
 from .levels import check_levels
 from .merge import list_rules, override, put
 from .model import Builder
@@ -77,17 +77,10 @@ def _checked(
     _check_models(tree, arms, population, builder)
     if file is not None and file.compare is not None:
         fields = names_in(tree)["fields"]
-        check_compare(
-            file.compare,
-            tree.get("compare") or tree,
-            list(arms),
-            fields,
-            vocabulary,
-            file.duration,
-            records,
-            problems,
-        )
+        at = tree.get("compare") or tree
+        check_compare(file.compare, at, list(arms), fields, vocabulary, file.duration, records, problems)
     sweep = read_sweep(tree, 0 if file is None else file.seed, problems)
+    protocol = read_protocol(tree, path.parent, shelf.folder, problems)
     problems.done()
     assert file is not None, "a section failed without a problem"
     experiment = Experiment(
@@ -109,6 +102,7 @@ def _checked(
         population=population,
         used=used,
         sweep=sweep,
+        protocol=protocol,
     )
     check_levels(experiment, problems)
     problems.done()
@@ -200,7 +194,7 @@ class Experiment:
 
     duration : h; patients : how many, numbered from 1; replicates : how many of each patient and arm;
     record : schedules from day 0; idle : sentences about what has no effect here; used : the files in its
-    tree; sweep : the design of its points, of which this is number `point`.
+    tree; sweep : the design of its points, of which this is number `point`; protocol : of a trial.
     """
 
     title: str
@@ -222,6 +216,7 @@ class Experiment:
     used: frozenset[Path] = field(repr=False)
     sweep: Sweep | None = field(repr=False)
     point: int = 0
+    protocol: Path | None = None
     _points: OrderedDict = field(default_factory=OrderedDict, repr=False)
     _models: OrderedDict = field(default_factory=OrderedDict, repr=False)
     _hashes: dict = field(default_factory=dict, repr=False)
@@ -260,14 +255,20 @@ class Experiment:
     def derived(self, settings: Sequence[Setting], number: int = 0) -> "Experiment":
         """The experiment with every factor of the sweep at a setting.  Raises InputError."""
         assert self.sweep is not None, "only a sweep has settings"
+        point = self.placed(self.sweep.applied(self.tree, settings), number)
+        if list(point.arms) != list(self.arms):
+            names = ", ".join(sorted(set(point.arms) ^ set(self.arms)))
+            raise InputError(
+                f"A level of a sweep adds or removes arms: {names}.", "All points share their arms."
+            )
+        return point
+
+    def placed(self, tree: Node, number: int) -> "Experiment":
+        """The experiment with another tree, as its point `number`.  Raises InputError."""
         problems = Problems()
-        tree = self.sweep.applied(self.tree, settings)
         tree = compose_parts(tree, self.path, self.catalogue, self.used, problems)
         tree = extend_drugs(tree, self.catalogue, problems)
         tree, arms = read_arms(tree, self.catalogue, problems)
-        if list(arms) != list(self.arms):
-            names = ", ".join(sorted(set(arms) ^ set(self.arms)))
-            problems.add(f"A level of a sweep adds or removes arms: {names}.", "All points share their arms.")
         population = Population(tree.get("population"), problems)
         problems.done()
         point = replace(self, tree=tree, arms=arms, population=population, point=number, sweep=None)
@@ -349,11 +350,14 @@ class Experiment:
                 self.duration,
                 str(self.record.series),
                 str(self.record.snapshots),
+                *self.record.packing,
             ]
         )
 
-    def resolved(self, arm: str | None, patient: int) -> str:
+    def resolved(self, arm: str | None, patient: int, doses: Any = None) -> str:
         """The configuration of one arm and patient as YAML: nothing left to look up or to draw.
+
+        doses : of the arm, where they are written in another file.
 
         Values keep their units and sources; `load` reads it again into the same models and digests.
         """
@@ -365,7 +369,7 @@ class Experiment:
         sections = {key: tree.get(key) for key in File.model_fields if key not in left_out}
         plain = {key: node.plain() for key, node in sections.items() if node is not None}
         if arm is not None and (own := tree.get("arms", arm)) is not None:
-            plain["arms"] = {arm: own.plain()}
+            plain["arms"] = {arm: own.plain() if doses is None else {**own.plain(), "doses": doses}}
         return to_yaml(list_rules(plain))
 
     def with_overrides(self, overrides: Sequence[str]) -> "Experiment":

@@ -214,12 +214,17 @@ class Record(Strict):
 
     series: str | list[str] = "every 1 d"
     snapshots: str | list[str] = "every 21 d"
+    checkpoints: str | list[str] = "never"  # states that are kept, to branch from
+    bits: Annotated[int, Key(ge=1, le=23)] = 10  # of the mantissa of fields and traits in snapshots; 23: all
+    coarsen: Literal[1, 2, 4] = 1  # fields in snapshots: means over so many of their voxels along each axis
+    save_every: Annotated[float, quantity("h", above=0)] | None = None  # of wall time, for resuming
 
 
 class Compare(Strict):
-    """The declared comparison: every other arm against `reference`."""
+    """The declared comparison: every other arm against `reference`, those of `also` against another, too."""
 
     reference: Name
+    also: dict[Name, Name] = {}
     outcome: str = "log tumor_volume"
     at: Time | None = None
     level: Annotated[float, Key(gt=0, lt=1)] = 0.95

@@ -6,7 +6,7 @@ is one more problem with a position, and the rest of the file is still read.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,15 @@ class Node:
         for key in reversed(keys):
             node = Node({key: node}, self.where, self.key)
         return node
+
+
+def as_node(plain: Any, where: Location) -> Node:
+    """Plain data as a tree whose every node stands at `where`."""
+    if isinstance(plain, Mapping):
+        return Node({str(key): as_node(child, where) for key, child in plain.items()}, where, where)
+    if isinstance(plain, list | tuple):
+        return Node([as_node(child, where) for child in plain], where, where)
+    return Node(plain, where, where)
 
 
 class Problems:

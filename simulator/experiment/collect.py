@@ -270,9 +270,9 @@ def _declared(plan: Plan, members: list[Member]) -> list[Contrast]:
         return []
     declared = plan.compare
     try:
-        return contrasts(
-            members, plan.arms, declared["reference"], declared["outcome"], declared["day"], declared["level"]
-        )
+        pairs = [(arm, declared["reference"]) for arm in plan.arms if arm != declared["reference"]]
+        pairs += declared.get("also", {}).items()
+        return contrasts(members, pairs, declared["outcome"], declared["day"], declared["level"])
     except InputError as error:
         log.warning("The declared comparison cannot be made: %s", error)
         return []

@@ -12,6 +12,7 @@ from .words import count, duration, large
 
 if TYPE_CHECKING:
     from ..config.load import Experiment
+    from ..config.people import People
     from ..config.schema import Lesion
 
 SITE_BYTES = 12  # of one site: kind, wounds, event, who stands there; every trait of bulk cells takes 4 more
@@ -110,7 +111,7 @@ def _sizes(experiment: "Experiment") -> dict[tuple[int, str], tuple[int, float, 
     return found
 
 
-def work_hours(experiment: "Experiment") -> tuple[float, float]:
+def work_hours(experiment: "Experiment | People") -> tuple[float, float]:
     """Simulated hours of a burn-in and of a run, by which progress is weighed."""
     return _burn_in_hours(experiment), experiment.duration
 
@@ -176,7 +177,7 @@ def _lymphoid_cells(lesion: "Lesion") -> float:
     )
 
 
-def _burn_in_hours(experiment: "Experiment") -> float:
+def _burn_in_hours(experiment: "Experiment | People") -> float:
     given = experiment.burn_in.time_h
     return _UNKNOWN_GROWTH_H if given is None else given
 

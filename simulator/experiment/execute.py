@@ -6,10 +6,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..base import interrupt
 from ..base.errors import InputError, Problem, SimulatorError
 from ..base.log import get_logger, to_file
 from ..base.threads import available_cpus
-from . import interrupt
+from . import burn_ins
 from .collect import Results, collect
 from .estimate import Estimate, estimate, work_hours
 from .order import Failed, Order, drive
@@ -21,11 +22,12 @@ from .words import count, duration
 
 if TYPE_CHECKING:
     from ..config.load import Experiment
+    from ..config.people import People
 
 log = get_logger("experiment")
 
 
-class _Means(NamedTuple):
+class Means(NamedTuple):
     """With what a study is run."""
 
     workers: int
@@ -67,31 +69,33 @@ def execute(
     runs = planned.shard(*shard) if shard else planned.runs
     files = len({run.digest for run in runs})
     if dry_run:
-        missing = _missing(study, runs)
+        missing = unfinished(study, runs)
         log.info("%s", _cost(size))
         log.info("To do in %s: %d of %s.", study.path, len(missing), count(files, "run"))
         return None
-    with _interruptible(), study.lock(shard), ExitStack() as stack:
+    with interruptible(), study.lock(shard), ExitStack() as stack:
         said = study.prepare(planned, force)
         with writing(study.log):
             stack.enter_context(to_file(study.log, logging.DEBUG))
         for sentence in (*said, _cost(size)):
             log.info("%s", sentence)
         log.debug("%s", size)
-        todo = _missing(study, runs)
+        todo = unfinished(study, runs)
         log.info("To do: %d of %s.", len(todo), count(files, "run"))
+        if taken := burn_ins.adopt(study, {run.burn_in for run in todo}):
+            log.info("Took %s from studies beside this one.", count(taken, "burn-in"))
         failed: list[Failed] = []
         if todo:
-            means = _means(todo, size, workers, threads, scheduler, engine or _simulation())
-            failed = _run(experiment, study, todo, files, means, progress)
+            means = choose_means(todo, size, workers, threads, scheduler, engine or simulation_engine())
+            failed = carry_out(experiment, study, todo, files, means, progress)
         results = collect(study.path)
         if failed:
-            raise _failure(failed, files, study)
+            raise failure_of(failed, files, study)
         log.debug("%s", results)
         return results
 
 
-def _missing(study: Study, runs: tuple[Run, ...]) -> list[Run]:
+def unfinished(study: Study, runs: tuple[Run, ...]) -> list[Run]:
     """Runs without a finished file; of arms that are the same to the digit, the first."""
     firsts: dict[str, Run] = {}
     for run in runs:
@@ -104,7 +108,8 @@ def _cost(size: Estimate) -> str:
     return f"{size.work}, about {duration(size.seconds)} of work for one thread."
 
 
-def _simulation() -> Engine:
+def simulation_engine() -> Engine:
+    """The simulation itself, where no other engine is given."""
     from ..run import warm  # brings numba: only where something is to be run
 
     return Engine(_grow, _treat, warm.warm)
@@ -135,31 +140,36 @@ def _aside(out: Path) -> Iterator[None]:
     out : the file of the run, in a folder of the study.  Every run may say the same, which would
     flood the console; the report says it once.
     """
-    runs = get_logger("body")
     handler = logging.FileHandler(Study(out.parent.parent).log, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
-    propagate, runs.propagate = runs.propagate, False
-    runs.addHandler(handler)
+    voices = [get_logger(name) for name in ("body", "run")]
+    before = [(voice.propagate, voice.level) for voice in voices]
+    for voice in voices:
+        voice.propagate = False
+        voice.setLevel(logging.INFO)
+        voice.addHandler(handler)
     try:
         yield
     finally:
-        runs.propagate = propagate
-        runs.removeHandler(handler)
+        for voice, (propagate, level) in zip(voices, before, strict=True):
+            voice.propagate = propagate
+            voice.setLevel(level)
+            voice.removeHandler(handler)
         handler.close()
 
 
-def _means(
+def choose_means(
     todo: list[Run],
     size: Estimate,
     workers: int | None,
     threads: int | None,
     scheduler: str | None,
     engine: Engine,
-) -> _Means:
+) -> Means:
     """Choose workers and threads where the user did not, and say why."""
     if scheduler is not None:
         log.info("On the workers of %s, one run each.", scheduler)
-        return _Means(0, threads, scheduler, engine)
+        return Means(0, threads, scheduler, engine)
     cpus, limit = available_cpus()
     room = int(0.9 * size.memory_available // size.memory)
     if workers is None:
@@ -176,11 +186,16 @@ def _means(
         size.memory_limit,
         count(len(todo), "run"),
     )
-    return _Means(workers, threads, None, engine)
+    return Means(workers, threads, None, engine)
 
 
-def _run(
-    experiment: "Experiment", study: Study, todo: list[Run], runs: int, means: _Means, progress: bool
+def carry_out(
+    experiment: "Experiment | People",
+    study: Study,
+    todo: list[Run],
+    runs: int,
+    means: Means,
+    progress: bool,
 ) -> list[Failed]:
     """Do the missing runs and their burn-ins; returns what failed."""
     if means.scheduler is None:
@@ -201,7 +216,7 @@ def _run(
         return drive(pool, order, bar, study.is_made)
 
 
-def _failure(failed: list[Failed], runs: int, study: Study) -> SimulatorError:
+def failure_of(failed: list[Failed], runs: int, study: Study) -> SimulatorError:
     """One error for all that failed; bad input where nothing else is to blame."""
     problems = []
     for task, _, failure in failed:
@@ -216,7 +231,7 @@ def _failure(failed: list[Failed], runs: int, study: Study) -> SimulatorError:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Inside the `with`, Ctrl-C and SIGTERM end the study, and its log says so."""
     try:
         with interrupt.heeded():

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from ..base import interrupt
 from ..base.errors import Problem
 from ..base.log import get_logger
-from . import interrupt
 from .plan import Run
 from .pools import Failure, Pool, Task
 from .progress import Progress

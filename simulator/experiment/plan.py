@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..base.errors import InputError, Problem
-from ..body.regimen import Regimen, parse
+from ..run.doses import doses_of
 
 if TYPE_CHECKING:
     from ..config.load import Experiment
@@ -52,8 +52,9 @@ class Plan:
     """All runs of an experiment in a fixed order: by point, patient, replicate, then arm as in the file.
 
     Patients and replicates count from 1.  Runs that are the same to the digit share a digest, and so one
-    file.  `compare` is the declared comparison: reference, outcome, day, level; or None.  `sweep` is the
-    design with its factors, or None; `points` holds of each point its number and the values of the factors.
+    file.  `compare` is the declared comparison: reference, also, outcome, day, level; or None.  `sweep` is
+    the design with its factors, or None; `points` holds of each point its number and the values of the
+    factors.
     """
 
     title: str
@@ -166,7 +167,7 @@ def plan(experiment: "Experiment") -> Plan:
 
 def _runs(point: "Experiment", number: int) -> Iterator[Run]:
     """Every run of one point."""
-    doses = {arm: regimen_of(point, arm).canonical() for arm in point.arms}
+    doses = {arm: doses_of(point, arm).canonical() for arm in point.arms}
     for patient in range(1, point.patients + 1):
         for replicate in range(1, point.replicates + 1):
             for arm in point.arms:
@@ -188,17 +189,6 @@ def at_point(experiment: "Experiment", number: int) -> "Iterator[Experiment]":
         raise InputError(problems) from error
 
 
-def regimen_of(experiment: "Experiment", arm: str) -> Regimen:
-    """The doses of an arm; raises InputError with every problem and its place in the file."""
-    return parse(
-        experiment.arms[arm].doses,
-        experiment.model(arm, 1, "treatment").drugs,
-        experiment.duration,
-        experiment.locate_doses(arm),
-        experiment.path.parent,
-    )
-
-
 def parse_shard(text: str) -> tuple[int, int]:
     """Read 'I/N', counted from 1; raises InputError."""
     found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip())
@@ -218,6 +208,7 @@ def _comparison(experiment: "Experiment") -> dict[str, Any] | None:
     day = None if declared.at is None else declared.at / 24.0
     return {
         "reference": declared.reference,
+        "also": declared.also,
         "outcome": declared.outcome,
         "day": day,
         "level": declared.level,

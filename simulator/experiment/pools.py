@@ -18,9 +18,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ..base import interrupt
 from ..base.errors import InputError, Problem, SimulatorError
 from ..base.log import get_logger
-from . import interrupt
 
 if TYPE_CHECKING:
     import distributed
@@ -29,8 +29,6 @@ _TICK_S = 0.5  # how long a pool waits before it lets the caller look at the clo
 _TELL_S = 1.0  # a worker tells its progress at most this often
 _ONE_AT_A_TIME = threading.Lock()  # in a worker of several threads: they serve one run
 _CONNECT_S = 10.0  # how long a scheduler may take to answer
-# Ctrl-C reaches every process of the terminal's group; the parent alone shall act on it.
-_DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 log = get_logger("experiment")
 
@@ -234,8 +232,8 @@ def local_cluster(workers: int) -> "Iterator[distributed.Client]":
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(quiet))
         stack.enter_context(_main_not_imported())
-        cluster = stack.enter_context(
-            distributed.LocalCluster(
+        with interrupt.shielded():  # the parent alone shall act on Ctrl-C
+            cluster = distributed.LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
@@ -245,9 +243,8 @@ def local_cluster(workers: int) -> "Iterator[distributed.Client]":
                 memory_limit=0,
                 silence_logs="CRITICAL",
                 env={"NUMBA_NUM_THREADS": "1"},
-                preload=[_DEAF],
             )
-        )
+            stack.enter_context(cluster)
         client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
         try:
             yield client

@@ -12,7 +12,7 @@ import h5py
 
 from ..base.errors import InputError, SimulatorError
 from ..base.log import get_logger
-from ..run import files
+from ..run import files, resume
 from .plan import Plan
 from .words import count
 
@@ -111,6 +111,9 @@ class Study:
                 _remove(files.part_path(self.run_file(digest)))
             for digest in burn_ins:
                 _remove(self.burn_in_file(digest))
+            for out in (*map(self.run_file, lost), *map(self.burn_in_file, burn_ins)):
+                for checkpoint in resume.beside(out):
+                    resume.remove(checkpoint)
         return [f"Removed {count(removed, 'finished run')} of another study from {self.path} (--force)."]
 
     def _strangers(self) -> list[str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..base.errors import InputError
-from . import attribution, dosing, forest, maps, overview, plots, sections, sweep_plots
+from . import attribution, dosing, forest, maps, overview, plots, sections, sweep_plots, trial
 from .canvas import Missing, Plot, save, write_whole
 from .html import Html, escaped, figure as framed, join, tag
 from .study import Study, open_study
@@ -22,6 +22,7 @@ FIGURES = (  # in the order of the page, which numbers them
     *maps.FIGURES,
 )
 
+_OF_TRIALS = (*trial.FIGURES, plots.tumor_volume, dosing.biodistribution, maps.tissue)
 _OF_SWEEPS = sweep_plots.FIGURES  # before those of the file itself
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -44,6 +45,7 @@ def write(folder: Path | str) -> Path:
             "Give the folder that `simulator run` wrote into (its --out).",
         )
     study = open_study(folder)
+    study.trial = trial.read_tables(folder)
     figures = _figures(study)
     path = folder / "report.html"
     write_whole(path, _page(study, figures).encode("utf-8"))
@@ -53,7 +55,7 @@ def write(folder: Path | str) -> Path:
 def _figures(study: Study) -> dict[str, Html]:
     """Draw and save every figure that the study has numbers for; note the others."""
     framed_figures: dict[str, Html] = {}
-    of_runs = FIGURES if study.files else ()
+    of_runs = (_OF_TRIALS if study.trial else FIGURES) if study.files else ()
     for draw in (*(_OF_SWEEPS if study.plan.sweep is not None else ()), *of_runs):
         try:
             plot: Plot = draw(study)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..experiment.designs import compare
 from ..experiment.words import count
-from . import attribution, sweep, words
+from . import attribution, sweep, trial, words
 from .canvas import clean, number
 from .html import Html, join, table, tag
 from .stats import split_outcome
@@ -58,6 +58,8 @@ def all_sections(study: Study, figures: dict[str, Html]) -> list[Section]:
 
 def _first(study: Study, drawn: Callable[..., Html]) -> list[Section]:
     """The answer; of a sweep, with what stands behind it, before what the file itself shows."""
+    if study.trial:
+        return [Section(*part) for part in trial.sections(study, drawn)]
     if study.plan.sweep is None:
         return [Section("answer", "Answer", _answer(study) + drawn("overview"))]
     return [

@@ -47,6 +47,7 @@ class Study:
     and contrasts, empty where absent.  notes : what is missing, in sentences.
     config : the resolved configuration of one run.  space : of a sweep, its points and what came of them;
     files, series and the four tables are then those of the file itself, point 0, where that was run.
+    trial : of a trial, the tables of its folder.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class Study:
     config: dict[str, Any] = field(default_factory=dict)
     lesions: int = 1
     space: Space | None = None
+    trial: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @cached_property
     def arms(self) -> list[str]:

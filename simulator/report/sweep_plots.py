@@ -1,13 +1,14 @@
 """The figures of a sweep: which factor matters, what each does, where the therapy begins to work."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
@@ -17,7 +18,7 @@ from ..experiment.designs import threshold
 from ..experiment.designs.space import Quantity, Space
 from ..experiment.words import count
 from . import style
-from .canvas import Missing, Plot, add_axes, clean, days_x, drawn, number, sheet
+from .canvas import Box, Missing, Plot, add_axes, clean, days_x, drawn, number, sheet
 from .stats import fan, split_outcome
 from .study import Study
 from .words import outcome_words
@@ -188,39 +189,60 @@ def _level(value: Any) -> str:
 
 @drawn
 def border(study: Study) -> Plot:
-    """The effect over the first two numeric factors of a grid, with the border beyond which it works."""
+    """Effects over the first two numeric factors of a grid, with the border beyond which each works."""
     space = space_of(study)
     along = threshold.numeric(space)[:2]
     if not along:
         raise Missing("the design is no grid of two numeric factors")
-    quantity = space.declared[0]
-    frame = _border_frame(space, quantity)
     others = [factor["name"] for factor in space.factors if factor not in along]
-    groups = list(frame.groupby(others, sort=False)) if others else [((), frame)]
-    groups = groups[:_MOST_PANELS]
+    groups = {
+        quantity: list(frame.groupby(others, sort=False))[:_MOST_PANELS] if others else [((), frame)]
+        for quantity in space.declared[:_MOST_PANELS]
+        for frame in [_border_frame(space, quantity)]
+    }
+    panels = len(next(iter(groups.values())))
+    across = min(panels, 2 if panels <= 2 or panels * len(groups) == 4 else 4)
+    lines = -(-panels // across)  # a contrast fills whole lines of the sheet
     figure, boxes = sheet(
-        f"Where {clean(quantity, 50)} shows an effect",
+        "What would have to be true",
         f"{difference_words(study).capitalize()}; the line is the border beyond which the therapy works, its "
         "marks carry H_hot.",
-        (2.9, 2.4), len(groups), 2, gap=(1.15, 0.85), margin=(0.95, 1.15, 0.6), legend=_border_legend(),
+        (2.7, 2.2) if across < 3 else (1.9, 1.7), len(groups) * lines * across, across, gap=(0.35, 0.9),
+        margin=(0.95, 1.3, 0.6), legend=_border_legend(),
     )  # fmt: skip
-    limit = float(np.nanmax(np.abs(frame["difference"].to_numpy(float)))) or 1.0
-    rows = study.tables.get("threshold", pd.DataFrame())
-    for (fixed, group), box in zip(groups, boxes, strict=True):
-        axes = add_axes(figure, box)
-        image = _map(axes, group, along, limit)
-        _border_marks(axes, _at(rows[rows["quantity"] == str(quantity)], others, fixed), along)
-        told = ", ".join(f"{name} {_level(value)}" for name, value in zip(others, fixed, strict=True))
-        axes.set_title(clean(told, 44))
-        bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03)
-        bar.outline.set_visible(False)
-        bar.set_label(difference_words(study), size=8.5)
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(number))
+    for i, (quantity, maps) in enumerate(groups.items()):
+        mine = boxes[i * lines * across :][:panels]
+        _border_maps(figure, study, quantity, maps, mine, along, others, across)
     caption = (
         "Each tile is a point of the sweep. Works: a difference was seen, of at least the size declared as "
         "the smallest that matters. Hatched: too few MSCs in the block, or too few runs, to tell."
     )
     return Plot("border", "What would have to be true", caption, figure)
+
+
+def _border_maps(
+    figure: Figure, study: Study, quantity: Quantity, maps: list[Any], boxes: Sequence[Box],
+    along: list[dict[str, Any]], others: list[str], across: int,
+) -> None:  # fmt: skip
+    """The maps of one contrast, a panel for each setting of the other factors, on one scale."""
+    values = np.concatenate([group["difference"].to_numpy(float) for _, group in maps])
+    limit = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    rows = study.tables.get("threshold", pd.DataFrame())
+    for i, ((fixed, group), box) in enumerate(zip(maps, boxes, strict=True)):
+        axes = add_axes(figure, box)
+        image = _map(axes, group, along, limit)
+        _border_marks(axes, _at(rows[rows["quantity"] == str(quantity)], others, fixed), along)
+        told = ", ".join(f"{name} {_level(value)}" for name, value in zip(others, fixed, strict=True))
+        axes.set_title(clean(told, 44))
+        if i % across:
+            axes.set_ylabel("")
+            axes.tick_params(labelleft=False)
+        if i % across == across - 1 or i == len(maps) - 1:
+            beside = add_axes(figure, Box(box.left + box.width + 0.12, box.bottom, 0.12, box.height))
+            bar = figure.colorbar(image, cax=beside)
+            bar.outline.set_visible(False)
+            bar.set_label(f"{clean(quantity, 34)}\n{difference_words(study)}", size=8.5)
+            bar.ax.yaxis.set_major_formatter(FuncFormatter(number))
 
 
 def _border_frame(space: Space, quantity: Quantity) -> pd.DataFrame:

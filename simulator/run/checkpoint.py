@@ -68,6 +68,14 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return arrays, header["meta"]
 
 
+def facts(path: str | Path) -> dict[str, Any]:
+    """The facts that `save` wrote beside the arrays, which are verified and not read.  Raises as `load`."""
+    path = Path(path)
+    _verify(path)
+    with sound(path), h5py.File(path, "r") as file:
+        return json.loads(file["header"][()].tobytes())["meta"]
+
+
 def _entry(name: str, array: np.ndarray) -> dict[str, Any]:
     if array.dtype.hasobject:
         raise TypeError(f"{name}: a checkpoint holds no Python objects")

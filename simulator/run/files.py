@@ -5,6 +5,7 @@ complete, so a finished name always means a complete run.  The `.part` file
 appears only once it can be read: live, killed or interrupted, it opens.
 """
 
+import math
 import os
 import re
 import tempfile
@@ -20,9 +21,11 @@ import numpy as np
 from ..base.errors import InputError
 
 SCHEMA = "msc-simulator run"
-VERSION = "1.0"
+VERSION = "1.1"  # docs/run_file.md says what each version added; a reader takes every 1.x
 _PART = ".part"
 _WAITS = (0.01, 0.03, 0.1, 0.3)  # s; for a moment, a writer that closes or renames its file stands in the way
+_DEFLATE = 1032  # deflate never packs more bytes into one
+_SMALL = 2**20  # bytes that may always be read
 _MARK = "already open for write"  # what HDF5 says of a file whose writer is at work or was killed
 
 
@@ -188,6 +191,12 @@ def set_attribute(item: h5py.HLObject, name: str, value: str | int | float) -> N
         raise TypeError(f"attribute {name}: text or a number, not {type(value).__name__}")
 
 
+def replace_attribute(item: h5py.HLObject, name: str, value: int | np.bytes_) -> None:
+    """Put a value of the same type and length into an attribute, in its place: SWMR forbids a new one."""
+    held = h5py.h5a.open(item.id, name.encode())
+    held.write(np.array(value, held.dtype))
+
+
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     """The dataset `name` of `group`; only one whose numbers lie in this very file.
 
@@ -201,6 +210,25 @@ def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     if item.dtype.kind not in "iufS":
         raise ValueError(f"{group.name}/{name} holds {item.dtype}, neither numbers nor fixed-length text")
     return item
+
+
+def rows(item: h5py.Dataset, start: int, stop: int) -> np.ndarray:
+    """Rows `start` to `stop` along the first axis; raises ValueError as `check_rows`."""
+    check_rows(item, start, stop)
+    return item[start:stop]
+
+
+def check_rows(item: h5py.Dataset, start: int, stop: int) -> None:
+    """Raises ValueError where there are no such rows, or the file is too small to hold what it claims.
+
+    So a few bytes that announce terabytes fill no memory, and nobody reads them for years.
+    """
+    if item.ndim == 0 or not 0 <= start <= stop <= item.shape[0]:
+        raise ValueError(f"{item.name} has no rows {start} to {stop}")
+    row = math.prod(item.shape[1:]) * item.dtype.itemsize
+    chunk = math.prod(item.chunks or (0,)) * item.dtype.itemsize
+    if max(row * max(1, stop - start), chunk) > _DEFLATE * item.file.id.get_filesize() + _SMALL:
+        raise ValueError(f"{item.name} claims more than its file can hold")
 
 
 def group(file: h5py.File, path: str) -> h5py.Group:

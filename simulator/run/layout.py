@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from . import vtkhdf
+from . import packing, vtkhdf
 from .files import SCHEMA, VERSION, set_attribute
 
 CHUNK_BYTES = 2**20
@@ -15,6 +15,7 @@ _AGENT_ROWS = 4096
 _EVENT_ROWS = 256
 _PACKED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 AXES = ("z", "y", "x")
+NO_CONTENT = "0" * 32  # of a run that is not complete
 # netCDF-4's mark of a dimension without coordinates; xarray then shows no variable for it
 _NO_VALUES = "This is a netCDF dimension but not a netCDF variable."
 
@@ -32,7 +33,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One array of a snapshot; `grid` is its voxel in sites along (z, y, x); `flags` names uint8 codes."""
+    """One array of a snapshot; `grid` is its voxel in sites along (z, y, x); `flags` names uint8 codes.
+
+    bits : of the mantissa of a float32 that are kept; None: all.  method : how the values of a voxel came
+    about from smaller ones, as CF's `cell_methods` says it.
+    """
 
     name: str
     unit: str
@@ -40,6 +45,8 @@ class Snapshot:
     dtype: str
     grid: tuple[int, int, int] = (1, 1, 1)
     flags: Mapping[str, int] | None = None
+    bits: int | None = None
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ def image(
             set_attribute(file, name, value)
         set_attribute(file, "schema", f"{SCHEMA} {VERSION}")
         file.attrs["complete"] = 0
+        set_attribute(file, "content", NO_CONTENT)
         build = _Builder(file)
         days = np.asarray(times_h, dtype="f8") / 24.0
         time = build.scale("time", days, "d", "time of a record, from day 0")
@@ -160,6 +168,10 @@ class _Builder:
             chunks = (1, *chunk_shape([scale.size for scale in scales], np.dtype(s.dtype).itemsize))
             options = {"chunks": chunks, **_PACKED} if file["snapshot_time"].size else {}
             self.dataset(f"{group}/{s.name}", s, [file["snapshot_time"], *scales], **options)
+            if s.bits is not None:
+                set_attribute(file[f"{group}/{s.name}"], packing.BITS, s.bits)
+            if s.method:
+                set_attribute(file[f"{group}/{s.name}"], "cell_methods", s.method)
 
     def axis(self, number: int, layout: LesionLayout, axis: int, multiple: int) -> h5py.Dataset:
         """Centers of voxels of `multiple` sites; the last voxel may reach over the edge."""

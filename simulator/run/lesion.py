@@ -44,6 +44,8 @@ class LesionRun:
 
     def change_model(self, model: Model) -> None:
         """Follow an arm's model from day 0, which is now."""
+        if self.volume.begun:  # a run goes on as another one: the lesion starts as large as it is now
+            self.start_ml = self.volume_ml
         self.lesion = model.lesions[self.index]
         self.block.change_model(self.lesion, model.step)
         self.volume.set_cells(self.lesion.cells)
@@ -61,8 +63,8 @@ class LesionRun:
         placed = self.block.advance(step, inputs)
         if inputs.inflow is not None:
             expected = inputs.inflow.per_ml * self.block.served_ml
-            self.placed = placed if len(self.placed) == 0 else self.placed + placed
-            self.expected = expected if len(self.expected) == 0 else self.expected + expected
+            self.placed = placed + _widened(self.placed, len(placed))
+            self.expected = expected + _widened(self.expected, len(expected))
         after = self.block.state.ledger[code]
         self.volume.advance(before, after, cells)
         ml = self.block.served_ml
@@ -146,6 +148,11 @@ class LesionRun:
         self.start_ml = float(arrays.pop("start_ml"))
         self.kills_per_ml_h = float(arrays.pop("kills_per_ml_h"))
         self.block.restore(arrays)
+
+
+def _widened(array: np.ndarray, doses: int) -> np.ndarray:
+    """An array of so many doses; those still to come have brought nothing."""
+    return np.pad(array, (0, doses - len(array)))
 
 
 def _start_traits(product: CellProduct, fold: float) -> dict[str, float]:

@@ -6,6 +6,7 @@ shows what it has written by then, and only rows that `/done` vouches for.
 
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -13,8 +14,12 @@ import pandas as pd
 import xarray as xr
 
 from ..base.errors import InputError
-from .files import attribute, dataset, final_path, group, open_run, sound
+from .files import attribute, dataset, final_path, group, open_run, rows, sound
 from .layout import AXES, own_axis, prefix
+from .packing import BITS
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _HALF_A_DAY = 0.5
 
@@ -75,7 +80,8 @@ class Lesion:
                 item = dataset(table, name)
                 dims = [self._axis(item, axis) for axis in range(1, 4)]
                 axes |= {dim: (dim, values, text) for dim, values, text in dims}
-                arrays[name] = ([dim for dim, *_ in dims], item[index], _description(item))
+                values = rows(item, index, index + 1)[0]
+                arrays[name] = ([dim for dim, *_ in dims], values, _description(item))
         return xr.Dataset(arrays, coords=axes | {"day": found})
 
     def cells(self, day: float) -> pd.DataFrame:
@@ -87,8 +93,14 @@ class Lesion:
         with open_run(self.path) as file, sound(self.path):
             index, _ = self._snapshot_at(file, day)
             table = group(file, f"{self._at}agents")
-            start, stop = (int(row) for row in dataset(table, "offsets")[index : index + 2])
+            start, stop = (int(row) for row in rows(dataset(table, "offsets"), index, index + 2))
             return _table(table, start, stop)
+
+    def to_anndata(self, day: float) -> "AnnData":
+        """Every cell of the snapshot nearest to `day` for scverse tools; see `run.anndata.to_anndata`."""
+        from .anndata import to_anndata
+
+        return to_anndata(self, day)
 
     def _snapshot_at(self, file: h5py.File, day: float) -> tuple[int, float]:
         days = _days(file, "snapshot_time", _done(file, self._at, "snapshots"))
@@ -104,7 +116,7 @@ class Lesion:
         name = str(scale.name).rpartition("/")[2].removesuffix(own_axis("", self.number))
         if name.partition("_")[0] != AXES[axis - 1] or scale.shape != (item.shape[axis],):
             raise ValueError(f"{item.name} stands on no axis {AXES[axis - 1]}")
-        return name, scale[()], _description(scale)
+        return name, rows(scale, 0, scale.size), _description(scale)
 
 
 class Run:
@@ -194,6 +206,10 @@ class Run:
         """The cells of a lesion in the snapshot nearest to `day`; see `Lesion.cells`."""
         return self.lesion(lesion).cells(day)
 
+    def to_anndata(self, day: float, lesion: int = 0) -> "AnnData":
+        """The cells of a lesion in the snapshot nearest to `day`; see `Lesion.to_anndata`."""
+        return self.lesion(lesion).to_anndata(day)
+
     @property
     def body(self) -> xr.Dataset:
         """Compartments, blood counts and concentrations of the body over `day`; as `series`."""
@@ -224,9 +240,9 @@ class Run:
             lesions = _count_lesions(file)
         until = f", day {days[0]:g} to {days[-1]:g}" if days.size else ""
         shown = f", days {_listed(snapshots)}" if snapshots.size else ""
-        rows = [(name, str(says[name])) for name in ("arm", "patient", "replicate", "seed") if name in says]
+        who = [(name, str(says[name])) for name in ("arm", "patient", "replicate", "seed") if name in says]
         return [
-            *rows,
+            *who,
             ("state", "complete" if says["complete"] == 1 else "not complete"),
             ("records", f"{days.size} of {planned[0]}{until}"),
             ("snapshots", f"{snapshots.size} of {planned[1]}{shown}"),
@@ -238,8 +254,8 @@ class Run:
         return "\n".join(["Run", *(f"  {name + ':':<11}{value}" for name, value in self._facts())])
 
     def _repr_html_(self) -> str:
-        rows = (f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._facts())
-        return f"<table><caption>Run</caption>{''.join(rows)}</table>"
+        table = (f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self._facts())
+        return f"<table><caption>Run</caption>{''.join(table)}</table>"
 
 
 def _count_lesions(file: h5py.File) -> int:
@@ -255,13 +271,7 @@ def _done(file: h5py.File, at: str, table: str) -> int:
 
 
 def _days(file: h5py.File, name: str, count: int) -> np.ndarray:
-    return _rows(dataset(file, name), 0, count)
-
-
-def _rows(item: h5py.Dataset, start: int, stop: int) -> np.ndarray:
-    if item.ndim != 1 or not 0 <= start <= stop <= item.size:
-        raise ValueError(f"{item.name} has no rows {start} to {stop}")
-    return item[start:stop]
+    return rows(dataset(file, name), 0, count)
 
 
 def _over_time(file: h5py.File, path: str, count: int) -> xr.Dataset:
@@ -269,13 +279,13 @@ def _over_time(file: h5py.File, path: str, count: int) -> xr.Dataset:
     table, arrays = group(file, path), {}
     for name in table:
         item = dataset(table, name)
-        arrays[name] = ("day", _rows(item, 0, count), _description(item))
+        arrays[name] = ("day", rows(item, 0, count), _description(item))
     return xr.Dataset(arrays, coords={"day": days})
 
 
 def _table(table: h5py.Group, start: int, stop: int) -> pd.DataFrame:
     items = {name: dataset(table, name) for name in table if name != "offsets"}
-    frame = pd.DataFrame({name: _decoded(item, _rows(item, start, stop)) for name, item in items.items()})
+    frame = pd.DataFrame({name: _decoded(item, rows(item, start, stop)) for name, item in items.items()})
     frame.attrs["units"] = {name: str(attribute(item, "units")) for name, item in items.items()}
     return frame
 
@@ -302,8 +312,9 @@ def _flags(item: h5py.Dataset) -> dict[int, str]:
 
 
 def _description(item: h5py.Dataset) -> dict:
-    """Unit, name and codes, as xarray keeps them."""
+    """Unit, name, codes and what was left out, as xarray keeps them."""
     shown: dict = {name: attribute(item, name) for name in ("units", "long_name")}
+    shown |= {name: attribute(item, name) for name in (BITS, "cell_methods") if name in item.attrs}
     if "flag_values" in item.attrs:
         flags = _flags(item)
         shown |= {"flag_values": np.array(list(flags), np.uint8), "flag_meanings": " ".join(flags.values())}

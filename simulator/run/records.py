@@ -10,9 +10,12 @@ from ..base.schedule import Schedule
 from ..config import provenance
 from ..config.load import Experiment
 from ..tissue.state import AGENTS, CAME, EXPORTED, KILLS, LEDGER, TOUCHED
+from . import packing
+from .doses import as_events, doses_of
+from .filesystem import is_network
 from .lesion import LesionRun, product_doses
 from .observables import OBSERVABLES, field_observables, observe
-from .storage import Column, LesionLayout, RunWriter, Snapshot
+from .storage import Column, LesionLayout, Rows, RunWriter, Snapshot, resume
 
 _SITE_TRAITS = ("mhc1", "pdl1")  # of tumor cells, in snapshots
 _EVENT_TYPES = {"dose": 0, "deaths": 1, "brought": 2}
@@ -45,34 +48,41 @@ def record_steps(schedule: Schedule, duration: float, dt: float) -> list[int]:
 
 
 class RunRecorder:
-    """Writes one run: a context that leaves a whole file behind, or none."""
+    """Writes one run: a context that leaves a whole file behind, or an unfinished one.
 
-    def __init__(self, simulation, experiment: Experiment, arm: str, patient: int, replicate: int, out: Path):
+    rows : what an unfinished file had recorded when the simulation was saved; it goes on there.
+    recorded : that file, where it is not the one at `out`.
+    """
+
+    def __init__(
+        self,
+        simulation,
+        experiment: Experiment,
+        arm: str,
+        patient: int,
+        replicate: int,
+        out: Path,
+        rows: Rows | None = None,
+        recorded: Path | None = None,
+    ):
         dt = simulation.dt
+        self.bits, self.coarsen = experiment.record.bits, experiment.record.coarsen
         self.series = record_steps(experiment.record.series, experiment.duration, dt)
         self.snapshots = record_steps(experiment.record.snapshots, experiment.duration, dt)
         self.simulation = simulation
-        self.writer = RunWriter(
-            out,
-            {
-                "title": experiment.title,
-                "simulator_version": __version__,
-                "seed": experiment.seed,
-                "patient": patient,
-                "arm": arm,
-                "replicate": replicate,
-                "config": experiment.resolved(arm, patient),
-                "digest": out.stem,
-                "idle": "\n".join(experiment.idle),
-                "host": provenance.host(),
-                "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            },
+        described = (
+            _facts(experiment, arm, patient, replicate, out),
             [step * dt for step in self.series],
             [step * dt for step in self.snapshots],
-            [lesion_layout(lesion) for lesion in simulation.lesions],
+            [lesion_layout(lesion, self.bits, self.coarsen) for lesion in simulation.lesions],
             [Column(*column) for column in simulation.host.columns()],
             EVENTS,
         )
+        swmr = not is_network(out.parent)
+        if rows is None:
+            self.writer = RunWriter(out, *described, swmr=swmr)
+        else:
+            self.writer = resume(recorded or out, out, *described, rows=rows, swmr=swmr)
 
     def __enter__(self) -> "RunRecorder":
         return self
@@ -91,13 +101,35 @@ class RunRecorder:
             )
         if step in self.snapshots:
             self.writer.write_snapshot(
-                [site_arrays(lesion) for lesion in simulation.lesions],
+                [site_arrays(lesion, self.coarsen) for lesion in simulation.lesions],
                 [agent_table(lesion) for lesion in simulation.lesions],
             )
 
 
-def lesion_layout(lesion: LesionRun) -> LesionLayout:
-    """The columns and arrays that a run file holds of a lesion."""
+def _facts(
+    experiment: Experiment, arm: str, patient: int, replicate: int, out: Path
+) -> dict[str, str | int | float]:
+    """What a run says of itself."""
+    tabled = as_events(doses_of(experiment, arm)) if ".csv" in str(experiment.arms[arm].doses) else None
+    return {
+        "title": experiment.title,
+        "simulator_version": __version__,
+        "seed": experiment.seed,
+        "patient": patient,
+        "arm": arm,
+        "replicate": replicate,
+        "config": experiment.resolved(arm, patient, tabled),
+        "digest": out.stem,
+        "burn_in": experiment.burn_in_digest(arm, patient, replicate),
+        "idle": "\n".join(experiment.idle),
+        "host": provenance.host(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def lesion_layout(lesion: LesionRun, bits: int = packing.MANTISSA, coarsen: int = 1) -> LesionLayout:
+    """The columns and arrays that a run file holds of a lesion; `bits`, `coarsen` as in `config.Records`."""
+    kept = bits if bits < packing.MANTISSA else None
     block = lesion.block
     kinds = {name: code for code, name in enumerate(block.names.kinds)}
     series = [Column(*entry) for entry in OBSERVABLES.values()]
@@ -108,11 +140,17 @@ def lesion_layout(lesion: LesionRun) -> LesionLayout:
         Snapshot("lymphoid", "1", "lymphoid cell at the site", "u1", flags=kinds),
     ]
     snapshots += [
-        Snapshot(name, "1", f"{name} of the tumor cell at the site", "f4") for name in site_traits(lesion)
+        Snapshot(name, "1", f"{name} of the tumor cell at the site", "f4", bits=kept)
+        for name in site_traits(lesion)
     ]
     for f, name in enumerate(block.names.fields):
-        grid = (int(block.fields.gz[f]), int(block.fields.gy[f]), int(block.fields.gx[f]))
-        snapshots.append(Snapshot(name, units[name], f"concentration of {name}", "f4", grid))
+        fine = (int(block.fields.gz[f]), int(block.fields.gy[f]), int(block.fields.gx[f]))
+        counts = (block.fields.nz[f], block.fields.ny[f], block.fields.nx[f])
+        z, y, x = (g * (coarsen if n > 1 else 1) for g, n in zip(fine, counts, strict=True))
+        grid = (z, y, x)
+        method = f"volume: mean (interval: {max(fine)} sites)" if grid != fine else ""
+        words = f"concentration of {name}"
+        snapshots.append(Snapshot(name, units[name], words, "f4", grid, None, kept, method))
     agents = [
         Column("id", "1", "birth step · 2³³ + layer · 2³² + birth site", "i8"),
         Column("kind", "1", "kind of the cell", "u1", kinds),
@@ -146,8 +184,8 @@ def agent_traits(lesion: LesionRun) -> list[str]:
     )
 
 
-def site_arrays(lesion: LesionRun) -> dict[str, np.ndarray]:
-    """The arrays of a snapshot, (z, y, x)."""
+def site_arrays(lesion: LesionRun, coarsen: int = 1) -> dict[str, np.ndarray]:
+    """The arrays of a snapshot, (z, y, x); fields as means over `coarsen` of their voxels along each axis."""
     block, state = lesion.block, lesion.block.state
     shape = lesion.lesion.block.shape
     lymphoid = np.where(state.lymphoid >= 0, state.agents.kind[state.lymphoid], 0)
@@ -159,7 +197,7 @@ def site_arrays(lesion: LesionRun) -> dict[str, np.ndarray]:
     for f, name in enumerate(block.names.fields):
         grid = (int(block.fields.nz[f]), int(block.fields.ny[f]), int(block.fields.nx[f]))
         values = block.fields.c[block.fields.offset[f] : block.fields.offset[f + 1]]
-        arrays[name] = values.astype(np.float32).reshape(grid)
+        arrays[name] = packing.coarse(values.reshape(grid), coarsen).astype(np.float32)
     return arrays
 
 

@@ -3,21 +3,23 @@
 The loop is `Simulation.advance`, and `treat` calls it between records.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from ..base import threads as thread_pool
+from ..base import interrupt, threads as thread_pool
 from ..base.errors import InputError, SimulatorError
-from ..body import regimen
 from ..body.course import Dose
 from ..body.patient import Feedback, Host
 from ..config.load import Experiment
 from ..config.schema import Model
-from . import checkpoint
+from . import checkpoint, trust
+from .doses import doses_of
 from .lesion import LesionRun
 from .records import RunRecorder
+from .resume import Checkpoints
 
 Report = Callable[[float], None] | None
 _REPORTS = 200  # how often a run tells how far it is
@@ -34,14 +36,19 @@ class Simulation:
         self.model, self.key = model, key
         self.dt = model.step.tissue
         self.steps, self.zero = 0, zero
+        self.doses = doses
+        self.earlier: tuple[Dose, ...] = ()  # doses of the run that this one branches from, before day 0
         self.lesions = [LesionRun(model, index, key) for index in range(len(model.lesions))]
-        self.host = self._host(doses)
+        self.host = self._host(doses, ())
 
-    def _host(self, doses: tuple[Dose, ...]) -> Host:
+    def _host(self, doses: tuple[Dose, ...], earlier: tuple[Dose, ...]) -> Host:
         fields = {name: field for lesion in self.model.lesions for name, field in lesion.fields.items()}
-        return Host(
-            self.model.body, self.model.drugs, fields, doses, [lesion.start_ml for lesion in self.lesions]
-        )
+        volumes = [lesion.start_ml for lesion in self.lesions]
+        body = self.model.body
+        if earlier:  # tumors have grown since the patient was described
+            body = body.model_copy(update={"tumor_volume": max(body.tumor_volume, math.fsum(volumes))})
+        numbered = (dose._replace(number=n) for n, dose in enumerate((*earlier, *doses), start=1))
+        return Host(body, self.model.drugs, fields, tuple(numbered), volumes)
 
     @property
     def hours(self) -> float:
@@ -64,7 +71,7 @@ class Simulation:
         """What the lesions tell the body: their volume with the rest of the burden, and what they secrete."""
         now = sum(lesion.volume_ml for lesion in self.lesions)
         start = sum(lesion.start_ml for lesion in self.lesions)
-        rest = max(0.0, self.model.body.tumor_volume - start) * (now / start if start > 0.0 else 1.0)
+        rest = max(0.0, self.host.body.tumor_volume - start) * (now / start if start > 0.0 else 1.0)
         secretion: dict[str, float] = {}
         kills = 0.0
         for lesion in self.lesions:
@@ -80,18 +87,30 @@ class Simulation:
         before = self.host.arrays()
         for lesion in self.lesions:
             lesion.change_model(model)
-        self.host = self._host(doses)
+        self.doses, self.host = doses, self._host(doses, self.earlier)
         self.host.restore(before)
+        self.host.time = self.hours
 
     # --- checkpoints ---------------------------------------------------------------------------
 
-    def save(self, path: Path) -> None:
-        """Write everything that continues this simulation to the same bits; atomic."""
-        arrays = {f"host/{name}": array for name, array in self.host.arrays().items()}
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything that continues this simulation to the same bits, beside the numbers of its steps."""
+        arrays = {f"host/{name}": np.asarray(array) for name, array in self.host.arrays().items()}
         for lesion in self.lesions:
-            arrays |= {f"lesion{lesion.index}/{name}": array for name, array in lesion.to_arrays().items()}
-        meta = {"steps": self.steps, "zero": self.zero, "key": list(self.key), "layout": self._layout()}
-        checkpoint.save(path, {name: np.asarray(array) for name, array in arrays.items()}, meta)
+            own = lesion.to_arrays()
+            arrays |= {f"lesion{lesion.index}/{name}": np.asarray(array) for name, array in own.items()}
+        return arrays
+
+    def save(self, path: Path, **facts) -> None:
+        """Write a checkpoint, whole or not at all; `facts` (what JSON can hold) travel with it."""
+        own = {
+            "steps": self.steps,
+            "zero": self.zero,
+            "key": list(self.key),
+            "layout": self._layout(),
+            "doses": [list(dose) for dose in self.host.doses if dose.time < self.hours],
+        }
+        checkpoint.save(path, self.arrays(), own | facts)
 
     def _layout(self) -> list[dict]:
         """What a stored state and a model must have in common, lesion by lesion."""
@@ -105,26 +124,54 @@ class Simulation:
             for lesion in self.lesions
         ]
 
-    def restore(self, path: Path, any_patient: bool = False) -> None:
-        """Continue from what `save` wrote for the same model, key and doses.
+    def restore(self, path: Path) -> dict:
+        """Continue from what `save` wrote for the same model, key and doses; returns its facts.
 
-        any_patient : take the state whoever it was grown for, and go on with the dice of this key.
-        Raises InputError where the state has other kinds, traits or shape than this model, or another key.
+        Raises InputError where the state has other kinds, traits or shape than this model, another key, or
+        is none that a simulation could have saved.
         """
+        arrays, meta = self._load(path)
+        if tuple(meta["key"]) != self.key:
+            raise InputError(
+                f"{path} belongs to another seed, patient or replicate: {meta['key']}, not {self.key}"
+            )
+        given = (Dose(*dose) for dose in meta["doses"])
+        self._take(path, arrays, meta, tuple(dose for dose in given if dose.time < 0.0))
+        return meta
+
+    def branch_from(self, path: Path) -> None:
+        """Day 0 is the moment of a checkpoint of any patient: its tissue, and what its body still holds.
+
+        The dice from here on are those of this key.  Raises InputError as `restore`.
+        """
+        arrays, meta = self._load(path)
+        hours = (meta["steps"] - meta["zero"]) * self.dt
+        given = (Dose(*dose) for dose in meta["doses"])
+        self._take(path, arrays, meta, tuple(dose._replace(time=dose.time - hours) for dose in given))
+        self.zero = self.steps
+
+    def _load(self, path: Path) -> tuple[dict[str, np.ndarray], dict]:
         arrays, meta = checkpoint.load(path)
+        trust.check_facts(path, meta)
         if meta["layout"] != self._layout():
             raise InputError(
                 f"{path} holds a tissue of another kind than this experiment grows",
                 f"There: {meta['layout']}; here: {self._layout()}.",
             )
-        if not any_patient and tuple(meta["key"]) != self.key:
-            raise InputError(
-                f"{path} belongs to another seed, patient or replicate: {meta['key']}, not {self.key}"
-            )
+        return arrays, meta
+
+    def _take(self, path: Path, arrays: dict, meta: dict, earlier: tuple[Dose, ...]) -> None:
+        """Put the stored state in the place of this one."""
         self.steps, self.zero = meta["steps"], meta["zero"]
-        self.host.restore(_part(arrays, "host/"))
+        if earlier != self.earlier:
+            self.earlier, self.host = earlier, self._host(self.doses, earlier)
+        body = _part(arrays, "host/")
+        trust.check_body(path, body, self.host)
+        self.host.restore(body)
         for lesion in self.lesions:
-            lesion.restore(_part(arrays, f"lesion{lesion.index}/"))
+            own = _part(arrays, f"lesion{lesion.index}/")
+            trust.check_lesion(path, own, lesion)
+            lesion.restore(own)
 
 
 def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -145,28 +192,37 @@ def grow(
 ) -> None:
     """Seed a patient's tissue and run its burn-in; writes a checkpoint at `out`, whole or not at all."""
     thread_pool.set_threads(threads)
-    simulation = Simulation(experiment.model(arm, patient, "burn_in"), (experiment.seed, patient, replicate))
-    burn_in = experiment.burn_in
+
+    def begin() -> Simulation:
+        key = (experiment.seed, patient, replicate)
+        return Simulation(experiment.model(arm, patient, "burn_in"), key)
+
+    burn_in, kept = experiment.burn_in, Checkpoints(out, experiment.record.save_every)
     if burn_in.path is not None:
-        simulation.restore(experiment.path.parent / burn_in.path, any_patient=True)
-        simulation.save(out)
+        simulation = begin()
+        simulation.branch_from(experiment.path.parent / burn_in.path)
+        simulation.save(out, **kept.facts())
         return
+    simulation = kept.newest(begin)[0]
     longest = round((burn_in.time_h if burn_in.time_h is not None else burn_in.at_most_h) / simulation.dt)
     every = max(1, longest // _REPORTS)
-    while simulation.steps < longest:
-        if burn_in.tumor_cells is not None and simulation.tumor_cells >= burn_in.tumor_cells:
-            break
-        simulation.advance()
-        if report is not None and simulation.steps % every == 0:
-            report(simulation.steps / longest)
-    else:
-        if burn_in.tumor_cells is not None and simulation.tumor_cells < burn_in.tumor_cells:
-            raise SimulatorError(
-                f"patient {patient}, replicate {replicate}: {simulation.tumor_cells} tumor cells, not "
-                f"{burn_in.tumor_cells}, after {longest * simulation.dt / 24:g} d of burn-in"
-            )
+    with interrupt.deferred():
+        while simulation.steps < longest:
+            if burn_in.tumor_cells is not None and simulation.tumor_cells >= burn_in.tumor_cells:
+                break
+            simulation.advance()
+            kept.keep(simulation)
+            if report is not None and simulation.steps % every == 0:
+                report(simulation.steps / longest)
+        else:
+            if burn_in.tumor_cells is not None and simulation.tumor_cells < burn_in.tumor_cells:
+                raise SimulatorError(
+                    f"patient {patient}, replicate {replicate}: {simulation.tumor_cells} tumor cells, not "
+                    f"{burn_in.tumor_cells}, after {longest * simulation.dt / 24:g} d of burn-in"
+                )
     simulation.zero = simulation.steps
-    simulation.save(out)
+    simulation.save(out, **kept.facts())
+    kept.clear()
 
 
 def treat(
@@ -179,37 +235,43 @@ def treat(
     threads: int = 1,
     report: Report = None,
 ) -> None:
-    """Branch an arm from a grown burn-in at `start` and run it; the run file at `out` is whole or absent."""
+    """Branch an arm from a grown burn-in at `start` and run it; the run file at `out` is whole or absent.
+
+    Goes on from the newest sound checkpoint beside `out`, where there is one, to the very same bits.  Raises
+    KeyboardInterrupt, with a checkpoint of the step it reached, where a signal asks it to stop.
+    """
     thread_pool.set_threads(threads)
-    simulation = branch(experiment, arm, patient, replicate, start)
+    who = (experiment, arm, patient, replicate)
+    kept = Checkpoints(out, experiment.record.save_every, experiment.record.checkpoints)
+    simulation, recorder = kept.newest(
+        lambda: branch(*who, None),
+        lambda simulation, *recorded: RunRecorder(simulation, *who, out, *recorded),
+    )
+    if recorder is None:
+        simulation = branch(*who, start)
+        recorder = RunRecorder(simulation, *who, out)
     end = round(experiment.duration / simulation.dt)
     every = max(1, end // _REPORTS)
-    with RunRecorder(simulation, experiment, arm, patient, replicate, out) as recorder:
-        for step in range(end):
+    with recorder, interrupt.deferred():
+        for step in range(simulation.steps - simulation.zero, end):
             recorder.record(simulation)
             simulation.advance()
+            kept.keep(simulation, recorder)
             if report is not None and step % every == 0:
                 report(step / end)
         recorder.record(simulation)
+    kept.clear()
 
 
-def branch(experiment: Experiment, arm: str, patient: int, replicate: int, start: Path) -> Simulation:
-    """A patient on day 0 of an arm: the burn-in's state, the arm's model and doses."""
+def branch(experiment: Experiment, arm: str, patient: int, replicate: int, start: Path | None) -> Simulation:
+    """A patient on day 0 of an arm: the burn-in's state, the arm's model and doses.
+
+    start : the burn-in; None for a patient whose state is to be restored.
+    """
     key = (experiment.seed, patient, replicate)
     simulation = Simulation(experiment.model(arm, patient, "burn_in"), key)
-    simulation.restore(start)
+    if start is not None:
+        simulation.restore(start)
     model = experiment.model(arm, patient, "treatment")
     simulation.begin_treatment(model, doses_of(experiment, arm).absolute(model.body.weight))
     return simulation
-
-
-def doses_of(experiment: Experiment, arm: str) -> regimen.Regimen:
-    """The doses of an arm.  Raises InputError with the place in the file."""
-    drugs = experiment.model(arm, 1, "treatment").drugs
-    return regimen.parse(
-        experiment.arms[arm].doses,
-        drugs,
-        experiment.duration,
-        experiment.locate_doses(arm),
-        experiment.path.parent,
-    )

@@ -6,6 +6,7 @@ trusted.  See `files` for its names, `layout` for its parts, `reading` for its r
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ import h5py
 import numpy as np
 
 from ..base.errors import InputError, SimulatorError
-from . import vtkhdf
+from . import content, packing, vtkhdf
 from .files import (
     attribute,
     dataset,
@@ -24,6 +25,7 @@ from .files import (
     open_run,
     part_path,
     reason,
+    replace_attribute,
     sound,
     sync_folder,
 )
@@ -77,28 +79,32 @@ class RunWriter:
     ):
         self.path = final_path(path)
         self.rows = Rows(0, 0, 0)
+        self.swmr = swmr
+        self._layout = (lesions, body, events)
         self._at = self.path.with_name(f".{self.path.name}.new")
         self._planned = (len(times_h), len(snapshot_times_h))
         self._file: h5py.File = None
         with self._writing():
             # HDF5 may crash where the disk refuses a file half made; plain bytes fail cleanly
             self._at.write_bytes(image(attributes, times_h, snapshot_times_h, lesions, body, events))
-            self._file = h5py.File(self._at, "r+", libver="v110", rdcc_nbytes=CHUNK_BYTES)
-            self._bind(lesions, body, events)
+            file = self._open()
             if _fill is not None:
                 self.rows = _fill(self)
-            self._file.flush()
+            file.flush()
             if swmr:
-                self._file.swmr_mode = True
+                file.swmr_mode = True
             os.replace(self._at, part_path(self.path))
             self._at = part_path(self.path)
 
-    def _bind(self, lesions, body, events) -> None:
-        file = self._file
+    def _open(self) -> h5py.File:
+        """Open the file that is laid out, and find what is written to."""
+        lesions, body, events = self._layout
+        self._file = file = h5py.File(self._at, "r+", libver="v110", rdcc_nbytes=CHUNK_BYTES)
         self._lesions = [_Lesion(file, number, layout) for number, layout in enumerate(lesions)]
         self._body = _columns(file["body"], body)
         self._events = _Growing("events", file["event"], _columns(file["events"], events))
         self._done_events = file["done/events"]
+        return file
 
     def write_record(self, lesion_values: Sequence[Mapping[str, float]], body: Mapping[str, float]) -> None:
         """Write the next record: one value for every series of every lesion, and of the body."""
@@ -122,6 +128,8 @@ class RunWriter:
         for lesion, grids, cells in zip(self._lesions, arrays, agents, strict=True):
             _check_names("snapshot", grids, lesion.snapshots)
             cast = {n: _cast(n, grids[n], d.dtype, d.shape[1:]) for n, d in lesion.snapshots.items()}
+            for name, bits in lesion.bits.items():
+                cast[name] = packing.rounded(cast[name], bits)
             prepared.append((lesion, cast, lesion.agents.prepare(cells)))
         with self._writing():
             counts: dict[h5py.Dataset, int] = {}
@@ -142,6 +150,35 @@ class RunWriter:
             self._trust({self._done_events: count})
         self.rows = self.rows._replace(events=count)
 
+    def sync(self) -> None:
+        """Make what was written so far outlive a power cut."""
+        with self._writing():
+            self._file.flush()
+            os.fsync(self._file.id.get_vfd_handle())
+
+    def copy_to(self, path: Path) -> None:
+        """Leave a closed copy of what was written so far at `path`, whole or not at all.
+
+        Without SWMR a killed writer leaves a file that nobody can read: the copy is what a checkpoint goes
+        on from.  Raises SimulatorError where the copy cannot be made; the run goes on.
+        """
+        with self._writing():
+            vtkhdf.set_steps(self._file, self.rows.snapshots)
+            self._file.close()
+        aside = path.with_name(f".{path.name}.new")
+        try:
+            shutil.copyfile(self._at, aside)
+            with open(aside, "rb") as handle:
+                os.fsync(handle.fileno())
+            os.replace(aside, path)
+        except OSError as error:
+            raise SimulatorError(f"Cannot copy {self.path} to {path}: {reason(error)}") from error
+        finally:
+            with suppress(OSError):
+                aside.unlink()
+            with self._writing():
+                self._open()
+
     def close(self, complete: bool) -> None:
         """Close the file; a complete one is synced to the disk and takes its final name.
 
@@ -154,7 +191,9 @@ class RunWriter:
             return
         with self._writing():
             vtkhdf.set_steps(self._file, self.rows.snapshots)
-            h5py.h5a.open(self._file.id, b"complete").write(np.array(int(complete)))
+            if complete:
+                replace_attribute(self._file, "content", np.bytes_(content.digest(self._file)))
+            replace_attribute(self._file, "complete", int(complete))
             self._file.flush()
             self._file.close()
             if complete:
@@ -205,6 +244,7 @@ class _Lesion:
         at = prefix(number)
         self.series = _columns(file[f"{at}series"], layout.series)
         self.snapshots = _columns(file[f"{at}snapshots"], layout.snapshots)
+        self.bits = {s.name: s.bits for s in layout.snapshots if s.bits is not None}
         agents = _columns(file[f"{at}agents"], layout.agents)
         self.agents = _Growing(f"{at}agents", file[at + own_axis("agent", number)], agents)
         self.offsets = file[f"{at}agents/offsets"]

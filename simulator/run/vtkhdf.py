@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
+from .files import replace_attribute
+
 if TYPE_CHECKING:
     from .layout import LesionLayout
 
@@ -36,5 +38,4 @@ def add(file: h5py.File, layout: "LesionLayout") -> None:
 
 def set_steps(file: h5py.File, count: int) -> None:
     """Say that `count` steps may be shown; allowed while the file is in SWMR mode."""
-    # `attrs.modify` would replace the attribute, which SWMR forbids; overwriting in place it allows
-    h5py.h5a.open(file[_STEPS].id, b"NSteps").write(np.array(count))
+    replace_attribute(file[_STEPS], "NSteps", count)

@@ -147,24 +147,22 @@ def contrast(
 
 def contrasts(
     members: Iterable[Member],
-    arms: Sequence[str],
-    reference: str,
+    pairs: Sequence[tuple[str, str]],
     outcome: str,
     day: float | None = None,
     level: float = 0.95,
 ) -> list[Contrast]:
-    """Every arm of `arms` minus `reference`, with p-values adjusted for their number (Holm).
+    """The first arm of each pair minus the second, with p-values adjusted for their number (Holm).
 
     The verdict of each follows the adjusted value; an arm without finished runs has 'no pairs'.
     """
     members = list(members)
     present = {member.arm for member in members}
     found = [
-        contrast(members, arm, reference, outcome, day, level)
-        if {arm, reference} <= present
-        else _without_pairs(arm, reference, outcome, level)
-        for arm in arms
-        if arm != reference
+        contrast(members, first, second, outcome, day, level)
+        if {first, second} <= present
+        else _without_pairs(first, second, outcome, level)
+        for first, second in pairs
     ]
     adjusted = holm([each.p_value for each in found])
     return [_adjust(each, p, len(found)) for each, p in zip(found, adjusted, strict=True)]

@@ -106,7 +106,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Pearson correlation of two 1-D arrays; NaN for fewer than three values or a constant array."""
     if len(first) < 3 or np.ptp(first) == 0.0 or np.ptp(second) == 0.0:
         return math.nan
-    a, b = first - first.mean(), second - second.mean()
+    a, b = ((x - x.mean()) / np.ptp(x) for x in (first, second))  # of size one: no product underflows
     rho = float(a @ b) / math.sqrt(float(a @ a) * float(b @ b))
     return min(1.0, max(-1.0, rho))
 

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from ..collect import Results
-from ..designs.compare import DIFFERENCE, Contrast
+from ..designs.compare import DIFFERENCE, TOO_FEW_MSCS, Contrast
 
 REACHED, MISSED, UNDECIDED = "reached", "missed", "undecided"
 _ALIKE = 0.05  # relative difference below which two arms count as alike
@@ -23,6 +23,10 @@ class Target(NamedTuple):
     verdict: str
     note: str = ""
 
+    def missed_because(self, reason: str) -> "Target":
+        """The row with the reason of its miss, where it is one."""
+        return self._replace(note=f"{self.note}. {reason}".lstrip(". ")) if self.verdict == MISSED else self
+
 
 def judged(name: str, target: str, reached: str, is_reached: bool, note: str = "") -> Target:
     """A row whose verdict is a plain yes or no."""
@@ -40,16 +44,22 @@ def within(
 def smaller(results: Results, first: str, second: str, name: str, source: str) -> Target:
     """Whether tumors of the first arm end smaller than those of the second, at the declared day."""
     found = results.contrast(first, second, "log tumor_volume")
-    is_smaller = found.verdict == DIFFERENCE and found.difference < 0.0
-    return judged(name, f"smaller ({source})", volume_ratio(found), is_smaller, power(found))
+    return _ordinal(found, -1.0, name, f"smaller ({source})", volume_ratio(found))
 
 
 def larger_count(results: Results, first: str, second: str, cells: str, day: float, name: str,
                  source: str) -> Target:  # fmt: skip
     """Whether the first arm holds more cells of a kind than the second on a day."""
     found = results.contrast(first, second, f"log {cells}", day=day)
-    is_larger = found.verdict == DIFFERENCE and found.difference > 0.0
-    return judged(name, f"more ({source})", ratio(found), is_larger, power(found))
+    return _ordinal(found, 1.0, name, f"more ({source})", ratio(found))
+
+
+def _ordinal(found: Contrast, sign: float, name: str, target: str, reached: str) -> Target:
+    """Whether a difference of this sign was seen; undecided where too few MSCs came to tell."""
+    if found.verdict == TOO_FEW_MSCS:
+        return Target(name, target, reached, UNDECIDED, " ".join(found.notes))
+    is_seen = found.verdict == DIFFERENCE and sign * found.difference > 0.0
+    return judged(name, target, reached, is_seen, power(found))
 
 
 def alike(results: Results, first: str, second: str, name: str, source: str) -> Target:

@@ -10,6 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _asked = threading.Event()
+_patient = 0  # how many callers are inside `deferred`
+
+
+def asked() -> bool:
+    """True where a signal wants this process to stop."""
+    return _asked.is_set()
 
 
 def check() -> None:
@@ -26,8 +32,10 @@ def heeded() -> Iterator[None]:
         return
 
     def interrupt(*_) -> None:
+        again = _asked.is_set()
         _asked.set()
-        raise KeyboardInterrupt
+        if again or not _patient:
+            raise KeyboardInterrupt
 
     heard = [signal.SIGTERM]
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
@@ -40,3 +48,30 @@ def heeded() -> Iterator[None]:
         _asked.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Inside the `with`, a first signal is only noted, for a caller that asks between its steps.
+
+    A second one interrupts at once.
+    """
+    global _patient
+    _patient += 1
+    try:
+        yield
+    finally:
+        _patient -= 1
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Inside the `with`, processes and threads are born deaf to Ctrl-C, for good; this thread hears it after.
+
+    Ctrl-C reaches every process of a terminal's group, also one that still imports its modules.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

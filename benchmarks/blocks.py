@@ -17,7 +17,8 @@ from rows import row
 
 import simulator
 from simulator.base import threads as thread_pool
-from simulator.run.simulation import Simulation, doses_of
+from simulator.run.doses import doses_of
+from simulator.run.simulation import Simulation
 from simulator.tissue.fields import as_grid
 from simulator.tissue.inputs import Inputs
 from simulator.tissue.motility import claim_goals, commit_hops, dispute_goals, propose_hops, resolve_hops

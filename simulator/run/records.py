@@ -188,8 +188,12 @@ def site_arrays(lesion: LesionRun, coarsen: int = 1) -> dict[str, np.ndarray]:
     """The arrays of a snapshot, (z, y, x); fields as means over `coarsen` of their voxels along each axis."""
     block, state = lesion.block, lesion.block.state
     shape = lesion.lesion.block.shape
-    lymphoid = np.where(state.lymphoid >= 0, state.agents.kind[state.lymphoid], 0)
-    arrays = {"kind": state.bulk.reshape(shape), "lymphoid": lymphoid.astype(np.uint8).reshape(shape)}
+    agents = int(state.count[AGENTS])
+    kind, site = state.agents.kind[:agents], state.agents.site[:agents]
+    walks = block.tables.kinds.lymphoid[kind] == 1
+    lymphoid = np.zeros(len(state.bulk), np.uint8)
+    lymphoid[site[walks]] = kind[walks]
+    arrays = {"kind": state.bulk.reshape(shape), "lymphoid": lymphoid.reshape(shape)}
     tumor = state.bulk == block.kind("tumor")
     for name in site_traits(lesion):
         column = sorted(lesion.lesion.cells["tumor"].traits).index(name)

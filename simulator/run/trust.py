@@ -90,7 +90,6 @@ def _check_indices(arrays: Mapping[str, np.ndarray], lesion: "LesionRun") -> Non
         "serves": (0, 2),
         "agents.site": (0, sites),
         "agents.target": (-1, sites),
-        "agents.proposal": (-sites - 2, sites),
         "agents.kind": (1, kinds),
         "agents.dose": (0, doses),
         "agents.clock": (-1, np.iinfo(AGENT["clock"]).max),

@@ -22,6 +22,8 @@ SIZED: dict[str, Callable[..., list[dict]]] = {
     "scaling": blocks.scaling,
     "threads": blocks.threads,
     "output": program.output,
+    "file_size": program.file_size,
+    "checkpoint": program.checkpoint,
     "startup": program.startup,
     "compile": program.compile,
 }

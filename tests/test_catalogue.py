@@ -425,3 +425,13 @@ def test_demo_arms_give_the_same_total():
     }
     assert totals.pop("vehicle") == 0
     assert max(totals.values()) == pytest.approx(min(totals.values()), rel=1e-12)
+
+
+@pytest.mark.parametrize("species", SPECIES)
+def test_a_patient_needs_no_drug(species, tmp_path):
+    """Distributions of drugs that nobody uses are idle, also where there is no drug at all."""
+    file = tmp_path / "bare.yaml"
+    file.write_text(
+        f"title: Bare\nuse: [{species}]\nblock: {{shape: [8, 8, 8]}}\nduration: 1 d\narms: {{a: {{}}}}\n"
+    )
+    assert load(file, VOCABULARY).model("a", 1, "treatment").lesions

@@ -338,7 +338,8 @@ def test_threads_and_workers_share_the_cpus_out(out, monkeypatch, caplog):
 
 
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that it is ignored
 sys.path.insert(0, {tests!r})
 from experiment_fakes import ENGINE, FakeExperiment
 from simulator.experiment.execute import _aside, execute

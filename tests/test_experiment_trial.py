@@ -10,7 +10,7 @@ import trial_fakes
 
 import simulator as sim
 from simulator.base.errors import InputError
-from simulator.clinic import dosing
+from simulator.clinic import dosing, overrides
 from simulator.clinic.trial import EXPANSION
 from simulator.config.catalogue import shipped
 from simulator.experiment.trial import execute as trials
@@ -180,6 +180,56 @@ def test_a_trial_that_cannot_run_is_refused(tmp_path, old, new, says):
     with pytest.raises(InputError, match=says):
         execute(file, tmp_path / "out")
     assert not (tmp_path / "out/trial").exists()
+
+
+def test_further_trials_are_emulated_on_what_this_one_taught(finished, tmp_path):
+    (trial, _, _), _ = finished
+    file = trial_file(tmp_path)
+    text = file.read_text(encoding="utf-8").replace("protocol.yaml}", "protocol.yaml, emulated: 20}")
+    file.write_text(text, encoding="utf-8")
+    other = execute(file, tmp_path / "out")
+    assert other.trial.decisions == trial.decisions
+    with open(other.path / "selection.csv", encoding="utf-8", newline="") as table:
+        shares = [float(row["selected"]) for row in csv.DictReader(table)]
+    assert len(shares) == 4 and sum(shares) == pytest.approx(1.0)
+    with open(other.path / "emulator.csv", encoding="utf-8", newline="") as table:
+        (fitted,) = csv.DictReader(table)
+    assert float(fitted["slope"]) < 0.0  # the fake product slows growth
+    assert "Further trials" in (other.path / "synopsis.md").read_text(encoding="utf-8")
+
+
+def test_a_file_overrides_single_doses_of_single_patients(finished, tmp_path):
+    (trial, _, _), _ = finished
+    file = trial_file(tmp_path)
+    (tmp_path / "own.csv").write_text(
+        "ID,DOSE,TIME,AMT,REASON\n2,1,,0,no consent that day\n3,2,25,5e5,half\n"
+    )
+    text = file.read_text(encoding="utf-8").replace("protocol.yaml}", "protocol.yaml, overrides: own.csv}")
+    file.write_text(text, encoding="utf-8")
+    other = execute(file, tmp_path / "out").trial
+    first, second, third = other.treated[:3]
+    assert first.given == trial.treated[0].given
+    assert (second.given[0].given, second.given[0].reason) == (0.0, "no consent that day")
+    assert (third.given[1].day, third.given[1].given, third.given[1].reason) == (25.0, 5e5, "half")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ID,DOSE,REASON\n99,1,x\n", "ID is '99'"),
+        ("ID,DOSE,REASON\n1,7,x\n", "DOSE is '7'"),
+        ("ID,DOSE,AMT,REASON\n1,1,-5,x\n", "AMT is -5"),
+        ("ID,DOSE,AMT,REASON\n1,1,five,x\n", "AMT 'five' is not a number"),
+        ("ID,DOES,REASON\n1,1,x\n", "no column 'DOES'"),
+        ("ID,DOSE,REASON\n1,1,x\n1,1,y\n", "overridden twice"),
+        ("", "column ID is missing"),
+    ],
+)
+def test_overrides_that_cannot_be_are_refused(tmp_path, text, says):
+    path = tmp_path / "own.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=says):
+        overrides.read(path, 12, 6)
 
 
 def test_the_study_of_a_trial_is_a_study(finished):

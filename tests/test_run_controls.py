@@ -37,9 +37,9 @@ def arrivals(tmp_path_factory):
         simulation = branch(experiment, arm, 1, 1, folder / "grown.ckpt")
         lesion, at_vessels, placed = simulation.lesions[0], [], []
         for _ in range(48):
-            lesion.block.arrivals[:] = 0
+            lesion.block.entrance.arrivals[:] = 0
             simulation.advance()
-            at_vessels.append(lesion.block.arrivals.copy())
+            at_vessels.append(lesion.block.entrance.arrivals.copy())
             placed.append(lesion.placed.copy())
         cd8 = int(np.count_nonzero(lesion.block.state.agents.kind == lesion.block.kind("cd8")))
         found[arm] = np.array(at_vessels), np.array(placed), cd8

@@ -31,10 +31,8 @@ def to_console(level: int = logging.INFO) -> None:
     """Show log lines of at least `level` on stderr; called again, it changes the level."""
     root = get_logger()
     root.setLevel(min(level, root.level or level))
-    for handler in root.handlers:
-        if handler.get_name() == "console":
-            handler.setLevel(level)
-            return
+    for old in [each for each in root.handlers if each.get_name() == "console"]:
+        root.removeHandler(old)  # its stderr may be closed by now
     handler = _rich_handler() if sys.stderr.isatty() else logging.StreamHandler(sys.stderr)
     handler.set_name("console")
     handler.setLevel(level)

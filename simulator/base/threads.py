@@ -44,6 +44,16 @@ def over_slabs(function: Callable, length: int, *args, slab: int = 0) -> list:
     return [future.result() for future in futures]
 
 
+def over_workers(function: Callable[[int], object], workers: int) -> None:
+    """Call `function(worker)` for every worker from 0 on, at once; what they share they must guard."""
+    if _pool is None or workers == 1:
+        for worker in range(workers):
+            function(worker)
+        return
+    for future in [_pool.submit(function, worker) for worker in range(workers)]:
+        future.result()
+
+
 def available_cpus() -> tuple[int, str]:
     """CPUs this process may use, and which limit says so (affinity, cgroup, SLURM)."""
     limits = [(len(os.sched_getaffinity(0)), "CPU affinity")] if hasattr(os, "sched_getaffinity") else []

@@ -17,7 +17,7 @@ from . import dosing, toxicity
 from .course import Course, from_volumes
 from .dice import Dice
 from .dlt import Assessment, assess
-from .dosing import Findings, Given
+from .dosing import Findings, Given, Override
 from .endpoints import Outcome, judge
 from .follow import Followed, follow
 from .lesions import Lesion
@@ -80,17 +80,26 @@ def expected(patient: Patient, protocol: Protocol, plan: Sequence[Dose], retenti
     curves = {name: np.zeros(len(days)) for name in protocol.toxicity.curves}
     if "msc_lung" in curves:
         for dose in plan:
-            curves["msc_lung"][np.abs(days - dose.time / 24.0) <= _GRID] = retention * dose.amount
+            since = days - dose.time / 24.0
+            curves["msc_lung"][(since > 0.0) & (since <= _GRID)] = retention * dose.amount
     return Simulated(days, volume, np.ones(volume.shape, int), curves)
 
 
 def live(
-    patient: Patient, level: int, protocol: Protocol, given: Sequence[Given], seen: Simulated, seed: int
+    patient: Patient,
+    level: int,
+    protocol: Protocol,
+    plan: Sequence[Dose],
+    given: Sequence[Given],
+    seen: Simulated,
+    seed: int,
+    overrides: Mapping[int, Override] | None = None,
 ) -> Treated:
     """What follows for a patient who was given these doses and of whom a simulation knows these curves."""
     dice = Dice(seed, patient.number)
     course = _course(patient, protocol, seen)
-    cycles = _cycles(protocol, given, seen)
+    visits = _visits(realized(patient, protocol, plan, None, seed, overrides))
+    cycles = _cycles(protocol, visits, given, seen)
     events = toxicity.adverse_events(protocol.toxicity, cycles, dice)
     fatal = min((event.onset for event in events if event.grade == 5), default=None)
     followed = follow(course, _ecog(patient), protocol.evaluation, dice, fatal)
@@ -101,9 +110,17 @@ def live(
 
 
 def realized(
-    patient: Patient, protocol: Protocol, plan: Sequence[Dose], so_far: Treated | None, seed: int
+    patient: Patient,
+    protocol: Protocol,
+    plan: Sequence[Dose],
+    so_far: Treated | None,
+    seed: int,
+    overrides: Mapping[int, Override] | None = None,
 ) -> tuple[Given, ...]:
-    """The doses of a patient, with the stops that `so_far` shows; without it, those of visits and labs."""
+    """The doses of a patient, with the stops that `so_far` shows; without it, those of visits and labs.
+
+    overrides : what the patient's own file says, by number of the dose.
+    """
     dice = Dice(seed, patient.number)
     conduct, usual = protocol.conduct, _number(patient, "neutrophils")
     findings = Findings(
@@ -111,7 +128,7 @@ def realized(
         stops={"withdrawal": conduct.withdraws(dice), **(_stops(so_far, protocol) if so_far else {})},
         weight=lambda _: _number(patient, "weight"),
     )
-    return dosing.realize(plan, protocol.dosing, findings, dice)
+    return dosing.realize(plan, protocol.dosing, findings, dice, overrides)
 
 
 def _stops(treated: Treated, protocol: Protocol) -> dict[str, float]:
@@ -143,10 +160,17 @@ def _course(patient: Patient, protocol: Protocol, seen: Simulated) -> Course:
     )
 
 
-def _cycles(protocol: Protocol, given: Sequence[Given], seen: Simulated) -> tuple[Cycle, ...]:
+def _visits(unstopped: Sequence[Given]) -> list[float]:
+    """Days of the visits, whether or not treatment goes on by then: what stops it moves no cycle."""
+    return [one.day if one.given > 0.0 else one.planned_day for one in unstopped]
+
+
+def _cycles(
+    protocol: Protocol, visits: Sequence[float], given: Sequence[Given], seen: Simulated
+) -> tuple[Cycle, ...]:
     """A cycle from each visit to the next, then one every interval until the follow-up ends."""
     treatment = protocol.treatment
-    starts = [(one.day if one.given > 0.0 else one.planned_day, one.given) for one in given]
+    starts = list(zip(visits, (one.given for one in given), strict=True))
     while starts[-1][0] + treatment.interval < treatment.follow_up:
         starts.append((starts[-1][0] + treatment.interval, 0.0))
     ends = [*(start for start, _ in starts[1:]), treatment.follow_up]

@@ -115,7 +115,7 @@ def _cohort(
     protocol = trial.protocol
     members: list[Slot] = []
     wanted = size
-    while wanted:
+    while wanted > 0:  # someone who was put off may count by the time the replacement does
         people = trial.enrollment.patients[len(trial.slots) : len(trial.slots) + wanted]
         starts = protocol.conduct.starts(day, len(people))
         treated = treat([(patient, level) for patient in people])

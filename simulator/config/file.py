@@ -56,6 +56,8 @@ class TrialSection(Strict):
     """A trial: its patients are those of the protocol, who are given what the protocol says."""
 
     protocol: str  # a name under `protocols/` of the catalogue, or a path from this file
+    overrides: str | None = None  # a CSV file of single doses of single patients, from this file
+    emulated: Annotated[int, Key(ge=0, le=100_000)] = 0  # further trials, on what this one taught
 
 
 class File(Strict):

@@ -94,9 +94,9 @@ class Population:
                 if child is not None and child.value is not None:
                     here = child
                     continue
-                sort = _SORTS.get(str(keys[0])) if depth == 1 else None
-                if sort and known.elsewhere(sort, str(part)):
-                    idle.lacks(sort, str(part), f"population `{path}`")
+                sort = _SORTS.get(str(keys[0])) if depth <= 1 < len(keys) else None
+                if sort and known.elsewhere(sort, str(keys[1])):  # also where there is no such section at all
+                    idle.lacks(sort, str(keys[1]), f"population `{path}`")
                 elif depth < len(keys) - 1 or (row.median is None and row.mean is None):
                     shown = ".".join(str(k) for k in keys[: depth + 1])
                     help = did_you_mean(str(part), [key for key, _ in here.items()])

@@ -210,6 +210,7 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         "dead_leaves",
         "repair",
         "hazard_bound",
+        "admit_bound",
     ):
         tables.kinds[flag] = 0
     for starts in (
@@ -304,6 +305,9 @@ def _compile_kind(compiler: _Compiler, tables: Tables, code: int, kind: str) -> 
             entry.level = behavior.level or 0.0
         else:
             row[word] = index
+            if word == "admit":
+                tos = [r.to for r in cell.rules if r.behavior == name]
+                row.admit_bound = max([behavior.base, *tos]) * (1.0 + 1e-9)
             _fill_motion(compiler, tables, code, word, behavior)
     if "die" in cell.behaviors and cell.behaviors["die"].leaves:
         row.dead_leaves = compiler.kind[cell.behaviors["die"].leaves]

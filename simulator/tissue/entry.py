@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ..base.kernel import kernel
-from ..base.rng import STREAM, poisson, uniform, uniforms
+from ..base.rng import STREAM, poisson, uniform, uniforms, uniforms_at
 from .fields import value_at
 from .killing import leave_behind
 from .lattice import coordinates, shifted
@@ -42,31 +42,48 @@ def draw_admissions(
     serves,
     counts,
     brought,
+    u,
+    v,
+    start,
+    stop,
 ):
-    """How many cells of each kind enter at each vessel this step; i8[vessels, K] into `counts`.
+    """How many cells of each kind enter at vessels [start, stop) this step; i8[vessels, K] into `counts`.
 
     volume : mm³ of tumor a vessel serves; serves : u1[vessels], 1 where the vessel stands in tumor;
     blood : f8[K], blood pools relative to their baseline; brought : f8[vessels, K], filled with the share of
-    the entry that would not be without the traced part of a field.  Returns the total.
+    the entry that would not be without the traced part of a field; u, v : f8[vessels], scratch.  Returns
+    the total.
     """
     x = np.zeros(max(1, len(tables.senses)))
+    body = (unblocked, plasma, volume, dt)
     total = 0
-    for i in range(len(vessels)):
-        for kind in range(counts.shape[1]):
-            counts[i, kind] = 0
-            behavior = tables.kinds[kind].admit
-            if behavior < 0 or serves[i] == 0 or blood[kind] <= 0.0:
-                continue
-            u = uniform(dice, _ADMIT, step, kind, vessels[i])
-            sense_fields(tables, lattice, fields, kind, vessels[i], x)
-            flux = evaluate(tables, behavior, x, unblocked, plasma) * blood[kind]
-            counts[i, kind] = poisson(u, flux * volume * dt)
-            total += counts[i, kind]
-            if counts[i, kind] > 0:
-                brought[i, kind] = _share_of_part(
-                    tables, lattice, fields, kind, vessels[i], x, unblocked, plasma, flux, blood[kind]
+    for kind in range(counts.shape[1]):
+        counts[start:stop, kind] = 0
+        if tables.kinds[kind].admit < 0 or blood[kind] <= 0.0:
+            continue
+        uniforms_at(dice, _ADMIT, step, kind, vessels[start:stop], u[start:stop], v[start:stop])
+        # Under this die no signal could bring a cell: most vessels, and their signals need not be known.
+        none = 1.0 - tables.kinds[kind].admit_bound * blood[kind] * volume * dt
+        for i in range(start, stop):
+            if serves[i] == 1 and u[i] > none:
+                total += _draw_admission(
+                    tables, lattice, fields, body, kind, i, vessels[i], u[i], blood[kind], counts, brought, x
                 )
     return total
+
+
+@kernel
+def _draw_admission(tables, lattice, fields, body, kind, i, site, u, blood, counts, brought, x):
+    """How many cells of a kind enter at the i-th vessel, by the signals there."""
+    unblocked, plasma, volume, dt = body
+    sense_fields(tables, lattice, fields, kind, site, x)
+    flux = evaluate(tables, tables.kinds[kind].admit, x, unblocked, plasma) * blood
+    counts[i, kind] = poisson(u, flux * volume * dt)
+    if counts[i, kind] > 0:
+        brought[i, kind] = _share_of_part(
+            tables, lattice, fields, kind, site, x, unblocked, plasma, flux, blood
+        )
+    return counts[i, kind]
 
 
 @kernel

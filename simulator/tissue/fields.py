@@ -5,11 +5,13 @@ whole), and obeys (1/dt + k + u(x)) c − D ∇²c = s + c_old/dt with closed or
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from ..base import threads
 from ..base.errors import InputError
 from ..base.kernel import kernel
 from .levels import make_levels
@@ -95,27 +97,49 @@ def as_grid(fields: Fields, values: np.ndarray, f: int) -> np.ndarray:
 
 
 class Solver:
-    """Advances the fields of one block; fields of equal grid share one work space, made when first needed."""
+    """Advances the fields of one block.
+
+    Fields of equal grid share one work space a thread, made when first needed.
+    """
 
     def __init__(self, fields: Fields):
         self._fields = fields
         self._levels = {}
+        self.cycles = np.zeros(len(fields.nx), np.int64)  # multigrid cycles of each field's last step
 
-    def solve(self, f: int, dt_h: float) -> int:
+    def solve_all(self, which: Sequence[int], dt_h: float) -> None:
+        """Advance several fields, in threads where there are several: each field is one thread's."""
+        workers = min(threads.get_threads(), len(which))
+        size = np.diff(self._fields.offset)
+        todo = deque(sorted(which, key=lambda f: (-int(size[f] * (1 + self.cycles[f])), f)))
+
+        def work(worker: int) -> None:
+            while True:
+                try:
+                    f = todo.popleft()
+                except IndexError:
+                    return
+                self.solve(f, dt_h, worker, workers == 1)
+
+        threads.over_workers(work, workers)
+
+    def solve(self, f: int, dt_h: float, worker: int = 0, alone: bool = True) -> int:
         """Advance field f by one implicit step of dt_h hours (math.inf: to the steady state).
 
         Returns the multigrid cycles used: 0 where c fulfils the equation already.  The residual left is at
         most 1e-4 of the sources, which bounds the mass law.  InputError: a steady state without any loss.
+        worker, alone : which thread's work space; whether all threads may share in this field.
         """
         fields = self._fields
         c, s, u = (as_grid(fields, values, f) for values in (fields.c, fields.s, fields.u))
         sites = (fields.gz[f], fields.gy[f], fields.gx[f])
-        key = (c.shape, sites)
+        key = (worker, c.shape, sites)
         if key not in self._levels:
             spacing = [int(g) * fields.spacing for g in sites]
             self._levels[key] = make_levels(c.shape, spacing, bool(fields.periodic))
-        levels = self._levels[key]
-        return solve_grid(c, s, u, float(fields.diffusion[f]), float(fields.decay[f]), dt_h, levels)
+        d, k = float(fields.diffusion[f]), float(fields.decay[f])
+        self.cycles[f] = solve_grid(c, s, u, d, k, dt_h, self._levels[key], alone=alone)
+        return int(self.cycles[f])
 
 
 @kernel(inline=True)
@@ -134,23 +158,38 @@ def value_at(fields, f, z, y, x):
     return c0 + tz * (c1 - c0)
 
 
-@kernel(allocates=True)
-def value_row(fields, f, z, y, out):
-    """Concentrations of field f at all sites of the row (z, y) into out, f8[nx]: trilinear, z and y first."""
+@kernel
+def value_row(fields, f, z, y, line, out):
+    """Concentrations of field f at all sites of the row (z, y) into out, f8[nx]: trilinear, z and y first.
+
+    line : scratch, f8[at least voxels of the row + 2].
+    """
     per = 1.0 / fields.gx[f]  # along z too: a slab has one plane of voxels whatever the place between them
     z0, z1, tz = _between(z, per, fields.nz[f], fields.periodic)
     y0, y1, ty = _between(y, per, fields.ny[f], fields.periodic)
-    nx = fields.nx[f]
-    line = np.empty(nx)
+    nx, gx = fields.nx[f], fields.gx[f]
     a, b = _voxel(fields, f, z0, y0, 0), _voxel(fields, f, z0, y1, 0)
     c, d = _voxel(fields, f, z1, y0, 0), _voxel(fields, f, z1, y1, 0)
+    row_a, row_b, row_c, row_d = (
+        fields.c[a : a + nx],
+        fields.c[b : b + nx],
+        fields.c[c : c + nx],
+        fields.c[d : d + nx],
+    )
+    inner = line[1 : nx + 1]
     for x in range(nx):
-        low = fields.c[a + x] + ty * (fields.c[b + x] - fields.c[a + x])
-        high = fields.c[c + x] + ty * (fields.c[d + x] - fields.c[c + x])
-        line[x] = low + tz * (high - low)
-    for x in range(len(out)):
-        x0, x1, tx = _between(x, per, nx, fields.periodic)
-        out[x] = line[x0] + tx * (line[x1] - line[x0])
+        low = row_a[x] + ty * (row_b[x] - row_a[x])
+        high = row_c[x] + ty * (row_d[x] - row_c[x])
+        inner[x] = low + tz * (high - low)
+    line[0] = line[nx] if fields.periodic == 1 else line[1]
+    line[nx + 1] = line[1] if fields.periodic == 1 else line[nx]
+    for p in range(gx):  # sites at place p of their voxel lie equally between two voxels
+        position = (p + 0.5) * per - 0.5
+        i = int(math.floor(position))
+        tx = position - i
+        below, above = line[1 + i : 1 + i + nx], line[2 + i : 2 + i + nx]
+        for x in range((len(out) - p + gx - 1) // gx):
+            out[gx * x + p] = below[x] + tx * (above[x] - below[x])
 
 
 @kernel(inline=True)

@@ -32,11 +32,11 @@ def engage(state, tables, lattice, fields, unblocked, plasma, dice, step, part, 
     """
     x = np.zeros(max(1, len(tables.senses)))
     body = (unblocked, plasma)
-    _engage_slots(state, tables, lattice, fields, body, dice, step, part, dt, sub_steps, start, stop, x)
+    engage_slots(state, tables, lattice, fields, body, dice, step, part, dt, sub_steps, start, stop, x)
 
 
 @kernel
-def _engage_slots(state, tables, lattice, fields, body, dice, step, part, dt, sub_steps, start, stop, x):
+def engage_slots(state, tables, lattice, fields, body, dice, step, part, dt, sub_steps, start, stop, x):
     """`engage` on scratch of the caller's."""
     unblocked, plasma = body
     for slot in range(start, stop):
@@ -98,18 +98,13 @@ def _nth_target(state, lattice, site, z, y, x, wanted, n):
     return site
 
 
-@kernel(allocates=True)
-def strike(state, tables, dice, step, part, dt):
+@kernel
+def strike(state, tables, dice, step, part, dt, hitters):
     """Engaged effectors hit; the hits of a sub-step add up; a target with enough of them is dying.
 
-    The killer is the hitter of that sub-step with the lowest priority.  Returns the number of kills.
+    The killer is the hitter of that sub-step with the lowest priority.  hitters : scratch, a slot an agent.
+    Returns how many hit.
     """
-    return _strike(state, tables, dice, step, part, dt, np.empty(state.count[AGENTS], np.int64))
-
-
-@kernel
-def _strike(state, tables, dice, step, part, dt, hitters):
-    """`strike` with room for the slots of the hitters."""
     hits = 0
     for slot in range(state.count[AGENTS]):
         goal = int(state.agents[slot].target)

@@ -14,6 +14,7 @@ import numpy as np
 from ..base.errors import InputError, SimulatorError
 from ..base.kernel import kernel
 from ..base.threads import get_threads, over_slabs
+from .colors import join, load, row_total, split, unload
 from .levels import Levels, edge, edge_count, even_part, inflow, row, row_inflow, stencil, straight_row
 
 TOLERANCE = 1e-4  # residual allowed, as a share of the sources: bounds the mass law
@@ -28,17 +29,21 @@ HALF = 1  # the second color was relaxed last, by omega = 1, and has none
 RAW = 2  # the solution is zero, so the residual is the right-hand side
 
 
-def solve_grid(c, s, u, diffusion, decay, dt_h, levels: Levels, tolerance: float = TOLERANCE) -> int:
+def solve_grid(
+    c, s, u, diffusion, decay, dt_h, levels: Levels, tolerance: float = TOLERANCE, alone: bool = True
+) -> int:
     """Advance c by an implicit step of dt_h hours (math.inf: to the steady state); returns the cycles used.
 
     c, s, u : f8[nz, ny, nx] concentration, source ≥ 0 [unit/h] and uptake ≥ 0 [1/h]; diffusion [µm²/h];
     decay [1/h].  Stops at Σ|residual| ≤ tolerance · Σ s, or · 1e-3 Σ c_old/dt where that is more.
-    c stays ≥ 0.  InputError: no steady state; SimulatorError: no convergence.
+    alone : False where other threads solve other fields meanwhile.  c stays ≥ 0.  InputError: no steady
+    state; SimulatorError: no convergence.
     """
     rate = 0.0 if math.isinf(dt_h) else 1.0 / dt_h
     if rate == 0.0 and decay == 0.0 and not u.any():
         raise InputError("a field without any loss has no steady state", "Give it a decay, or a finite step.")
-    _slabs(_load, levels, 0, levels.grid[0].nz, c, s, u, decay, rate)
+    cut = alone and get_threads() > 1
+    _slabs(cut, load, levels, 0, levels.grid[0].nz, c, s, u, decay, rate)
     sources, content = _total(levels.sums[0]), _total(levels.sums[1])
     bound = tolerance * max(sources, CARRIED * rate * content)
     if not math.isfinite(sources + content):
@@ -47,20 +52,18 @@ def solve_grid(c, s, u, diffusion, decay, dt_h, levels: Levels, tolerance: float
         c[:] = 0.0
         return 0
     for level in range(len(levels.grid) - 1):
-        _slabs(_invert, levels, level, levels.grid[level + 1].nz, diffusion)
+        _slabs(cut, _invert, levels, level, levels.grid[level + 1].nz, diffusion)
     levels.inverse[levels.grid[-1].start] = 1.0 / levels.inverse[levels.grid[-1].start]
     after = WHOLE if levels.periodic else HALF  # an odd periodic length has neighbors of one color
     known = WHOLE if content > 0.0 else RAW
     for cycle in range(MAX_CYCLES):
-        _slabs(_restrict, levels, 0, levels.grid[1].nz, diffusion, known)
+        _slabs(cut, _restrict, levels, 0, levels.grid[1].nz, diffusion, known)
         residual = _total(levels.sums[0, : levels.grid[1].nz])
         if residual <= bound:
             if cycle > 0:
-                _slabs(_unload, levels, 0, levels.grid[0].nz, c)
+                _slabs(cut, unload, levels, 0, levels.grid[0].nz, c)
             return cycle
-        _cycle_over_slabs(levels, 1, diffusion, RAW)
-        _cycle_over_slabs(levels, 1, diffusion, after)
-        _climb_over_slabs(levels, 0, diffusion)
+        _improve(cut, levels, diffusion, after)
         known = after
     raise SimulatorError(
         f"a field of {c.shape} voxels did not converge: residual {residual:.3g}, allowed {bound:.3g} "
@@ -70,16 +73,14 @@ def solve_grid(c, s, u, diffusion, decay, dt_h, levels: Levels, tolerance: float
 
 def _is_large(levels, level):
     """Whether a level is worth cutting into slabs."""
-    return (
-        not levels.periodic
-        and levels.grid[level].nz * levels.grid[level].ny * levels.grid[level].nx >= THREADED
-    )
+    grid = levels.grid[level]
+    return not levels.periodic and grid.nz * grid.ny * grid.nx >= THREADED
 
 
-def _slabs(function, levels, level, length, *args):
-    """Call a kernel over the planes of a level, in threads where the level is large."""
+def _slabs(cut, function, levels, level, length, *args):
+    """Call a kernel over the planes of a level: where `cut`, in threads if the level is large."""
     planes = int(length)
-    if _is_large(levels, level):
+    if cut and _is_large(levels, level):
         over_slabs(function, planes, levels, level, *args)
     else:
         function(levels, level, *args, 0, planes)
@@ -93,23 +94,41 @@ def _total(sums):
     return total
 
 
+def _improve(cut, levels, diffusion, after):
+    """A cycle's way over the coarser levels, twice, and back to the finest."""
+    if not (cut and _is_large(levels, 0)):
+        _correct(levels, diffusion, after)
+        return
+    _cycle_over_slabs(levels, 1, diffusion, RAW)
+    _cycle_over_slabs(levels, 1, diffusion, after)
+    _climb_over_slabs(levels, 0, diffusion)
+
+
 def _cycle_over_slabs(levels, level, diffusion, known):
     """What `_cycle` does, with the large levels cut into slabs."""
-    if get_threads() == 1 or not _is_large(levels, level):
+    if not _is_large(levels, level):
         _cycle(levels, level, diffusion, known)
         return
-    _slabs(_restrict, levels, level, levels.grid[level + 1].nz, diffusion, known)
+    _slabs(True, _restrict, levels, level, levels.grid[level + 1].nz, diffusion, known)
     _cycle_over_slabs(levels, level + 1, diffusion, RAW)
     _climb_over_slabs(levels, level, diffusion)
 
 
 def _climb_over_slabs(levels, level, diffusion):
-    """Add the correction found one level coarser, and smooth."""
-    _slabs(_straighten, levels, level + 1, levels.grid[level + 1].nz)
-    _slabs(_interpolate, levels, level, levels.grid[level].nz)
+    """What `_climb` does, cut into slabs."""
+    _slabs(True, _straighten, levels, level + 1, levels.grid[level + 1].nz)
+    _slabs(True, _interpolate, levels, level, levels.grid[level].nz)
     for omega in (OMEGA, 1.0):
         for color in range(2):
-            _slabs(_relax, levels, level, levels.grid[level].nz, diffusion, color, omega)
+            _slabs(True, _relax, levels, level, levels.grid[level].nz, diffusion, color, omega)
+
+
+@kernel
+def _correct(g, diffusion, after):
+    """What `_improve` does, in one call."""
+    _cycle(g, 1, diffusion, RAW)
+    _cycle(g, 1, diffusion, after)
+    _climb(g, 0, diffusion)
 
 
 @kernel
@@ -121,76 +140,27 @@ def _cycle(g, top, diffusion, known):
         _restrict(g, level, diffusion, known if level == top else RAW, zero, g.grid[level + 1].nz)
     g.c[g.grid[bottom].start] = g.inverse[g.grid[bottom].start] * g.b[g.grid[bottom].start]
     for level in range(bottom - 1, top - 1, -1):
-        _straighten(g, level + 1, zero, g.grid[level + 1].nz)
-        _interpolate(g, level, zero, g.grid[level].nz)
+        _climb(g, level, diffusion)
+
+
+@kernel
+def _climb(g, level, diffusion):
+    """Add the correction found one level coarser, interpolated, and smooth by two sweeps of both colors.
+
+    Between closed walls all five passes follow each other plane by plane, each one plane behind, while the
+    planes are in the cache: a color needs of the planes around it only what the pass before left there.
+    """
+    zero, nz = np.int64(0), g.grid[level].nz
+    _straighten(g, level + 1, zero, g.grid[level + 1].nz)
+    lag = nz if g.periodic == 1 else 1  # across a periodic wall there is no first plane
+    for first in range(0, nz + 4 * lag, lag):
+        if first < nz:
+            _interpolate(g, level, first, first + lag)
         for sweep in range(2):
             for color in range(2):
-                _relax(g, level, diffusion, color, OMEGA if sweep == 0 else 1.0, zero, g.grid[level].nz)
-
-
-@kernel(allocates=True)
-def _load(g, level, c, s, u, decay, rate, z0, z1):
-    """Write the planes' c, right-hand side and loss by color, and the sums of |s| and |c|."""
-    ny, nx = g.grid[level].ny, g.grid[level].nx
-    value, source, content = np.zeros(nx), np.zeros(nx), np.zeros(nx)
-    for z in range(z0, z1):
-        source[:] = 0.0
-        content[:] = 0.0
-        for y in range(ny):
-            even, odd = row(g, level, (z + y) & 1, z, y), row(g, level, 1 - ((z + y) & 1), z, y)
-            old, made, taken = c[z, y], s[z, y], u[z, y]
-            _split(old, g.c, even, odd)
-            for x in range(nx):
-                value[x] = made[x] + rate * old[x]
-                source[x] += abs(made[x])
-                content[x] += abs(old[x])
-            _split(value, g.b, even, odd)
-            for x in range(nx):
-                value[x] = decay + rate + taken[x]
-            _split(value, g.inverse, even, odd)
-        g.sums[0, z] = _row_total(source)
-        g.sums[1, z] = _row_total(content)
-
-
-@kernel
-def _unload(g, level, c, z0, z1):
-    """Write the planes' solution back to c."""
-    for z in range(z0, z1):
-        for y in range(g.grid[level].ny):
-            _join(g.c, row(g, level, (z + y) & 1, z, y), row(g, level, 1 - ((z + y) & 1), z, y), c[z, y])
-
-
-@kernel
-def _split(values, by_color, even, odd):
-    """Write a row to its two colors; even and odd are where they begin."""
-    half = len(values) >> 1
-    first, second = by_color[even : even + half], by_color[odd : odd + half]
-    for j in range(half):
-        first[j] = values[2 * j]
-        second[j] = values[2 * j + 1]
-    if 2 * half < len(values):
-        by_color[even + half] = values[2 * half]
-
-
-@kernel
-def _join(by_color, even, odd, values):
-    """Write a row from its two colors."""
-    half = len(values) >> 1
-    first, second = by_color[even : even + half], by_color[odd : odd + half]
-    for j in range(half):
-        values[2 * j] = first[j]
-        values[2 * j + 1] = second[j]
-    if 2 * half < len(values):
-        values[2 * half] = by_color[even + half]
-
-
-@kernel
-def _row_total(values):
-    """Sum of a row in order."""
-    total = 0.0
-    for value in values:
-        total += value
-    return total
+                z = first - lag * (2 * sweep + color + 1)
+                if 0 <= z < nz:
+                    _relax(g, level, diffusion, color, OMEGA if sweep == 0 else 1.0, z, z + lag)
 
 
 @kernel(allocates=True)
@@ -245,7 +215,7 @@ def _restrict(g, level, diffusion, known, z0, z1):
             for color in range(2):
                 here = row(g, level + 1, color, coarse_z, coarse_y)
                 g.c[here : here + g.grid[level + 1].stride] = 0.0
-        g.sums[0, coarse_z] = _row_total(size)
+        g.sums[0, coarse_z] = row_total(size)
 
 
 @kernel(inline=True)
@@ -281,7 +251,7 @@ def _add_to_parents(g, level, z, y, p, values, mean):
 def _write_coarse(g, level, z, y, values, by_color):
     """Write a row of a level to its two colors."""
     color = (z + y) & 1
-    _split(values, by_color, row(g, level, color, z, y), row(g, level, 1 - color, z, y))
+    split(values, by_color, row(g, level, color, z, y), row(g, level, 1 - color, z, y))
 
 
 @kernel
@@ -291,7 +261,7 @@ def _straighten(g, level, z0, z1):
         for y in range(g.grid[level].ny):
             start = straight_row(g, level, z, y)
             color = (z + y) & 1
-            _join(
+            join(
                 g.c,
                 row(g, level, color, z, y),
                 row(g, level, 1 - color, z, y),

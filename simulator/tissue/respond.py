@@ -10,11 +10,11 @@ import numpy as np
 
 from ..base.kernel import kernel
 from ..base.rng import STREAM, uniforms, uniforms_from
-from .fields import value_row
+from .cellrow import find_cells, make_cell_row, sense_fields_of_row, sense_row
 from .lattice import coordinates, directions, neighbor
-from .rules import FIELD, TRAIT, evaluate
-from .sensing import sense_agent, sense_beside_fields
-from .state import AGENTS, DYING, TOUCHED
+from .rules import evaluate, evaluate_row
+from .sensing import sense_agent
+from .state import AGENTS, TOUCHED
 
 _CLOCK = STREAM["clock"]
 
@@ -87,44 +87,58 @@ def respond_bulk(
     """Untracked bulk cells in rows [start, stop) of the lattice: traits relax, clocks ring.
 
     `sensed` is the state whose traits neighbors see: the same arrays, or a copy made before.  used : i8, the
-    fields that any bulk kind senses, interpolated row by row.
+    fields that any bulk kind senses, interpolated row by row.  A row without such cells costs a look.
     """
     x = np.zeros(max(1, len(tables.senses)))
     kept, bounds = relaxation(tables, dt), chance_bounds(tables, dt)
-    lines = np.zeros((max(1, len(fields.nx)), lattice.nx))
     u, v = np.empty(lattice.nx), np.empty(lattice.nx)
+    r = make_cell_row(tables, fields, lattice.nx)
+    body, clocks = (unblocked, plasma), (u, v, dt, kept, bounds)
     for row in range(start, stop):
-        for i in range(len(used)):
-            value_row(fields, used[i], row // lattice.ny, row % lattice.ny, lines[used[i]])
+        find_cells(state, row * lattice.nx, 0, r)
+        if _active(tables, r) == 0:
+            continue
+        z, y = row // lattice.ny, row % lattice.ny
+        sense_fields_of_row(fields, used, z, y, r)
         uniforms_from(dice, _CLOCK, step, 0, row * lattice.nx, u, v)
-        _respond_row(state, sensed, tables, lattice, lines, u, v, unblocked, plasma, dt, row, x, kept, bounds)
+        for kind in range(1, len(tables.kinds)):
+            if tables.kinds[kind].active == 1 and r.found[kind] > 0:
+                _respond_row(state, sensed, tables, lattice, kind, z, y, body, clocks, r, x)
 
 
 @kernel
-def _respond_row(state, sensed, tables, lattice, lines, u, v, unblocked, plasma, dt, row, x, kept, bounds):
-    """The untracked bulk cells of one row; `lines` holds the row's fields, f8[F, nx], u and v its dice."""
-    for w in range(lattice.nx):
-        site = row * lattice.nx + w
-        kind = int(state.bulk[site])
-        k = tables.kinds[kind]
-        if k.active == 0 or state.wounds[site] >= DYING:
-            continue
-        for j in range(k.sense_start, k.sense_stop):
-            index = tables.senses[j].index
-            if tables.senses[j].code == FIELD:
-                x[j - k.sense_start] = lines[index, w]
-            elif tables.senses[j].code == TRAIT:
-                x[j - k.sense_start] = float(sensed.site_trait[site, index])
-        if k.touches == 1:
-            sense_beside_fields(sensed, tables, lattice, kind, site, x)
-        for e in range(k.express_start, k.express_stop):
-            level = evaluate(tables, tables.expressed[e].behavior, x, unblocked, plasma)
-            column = tables.expressed[e].column
-            state.site_trait[site, column] = relax(float(state.site_trait[site, column]), level, kept, e)
+def _active(tables, r):
+    """How many cells of a row have clocks or traits that change."""
+    total = 0
+    for kind in range(1, len(tables.kinds)):
+        total += r.found[kind] * tables.kinds[kind].active
+    return total
+
+
+@kernel
+def _respond_row(state, sensed, tables, lattice, kind, z, y, body, clocks, r, x):
+    """The untracked bulk cells of one kind in row (z, y)."""
+    unblocked, plasma = body
+    u, v, dt, kept, bounds = clocks
+    start = (z * lattice.ny + y) * lattice.nx
+    k = tables.kinds[kind]
+    place = r.place[kind, : r.found[kind]]
+    sense_row(sensed, tables, lattice, kind, z, y, r)
+    level = r.v[: len(place)]
+    for e in range(k.express_start, k.express_stop):
+        behavior, column = tables.expressed[e].behavior, tables.expressed[e].column
+        evaluate_row(tables, behavior, r.x, unblocked, plasma, level, r.strength[: len(place)])
+        for i in range(len(place)):
+            value = float(state.site_trait[start + place[i], column])
+            state.site_trait[start + place[i], column] = relax(value, level[i], kept, e)
+    for i in range(len(place)):
+        w = place[i]
         if u[w] < bounds[kind]:
+            for j in range(k.sense_stop - k.sense_start):
+                x[j] = r.x[j, i]
             struck = ring(tables, kind, x, unblocked, plasma, u[w], v[w], dt)
             if struck >= 0:
-                state.event[site] = 1 + struck - k.hazard_start
+                state.event[start + w] = 1 + struck - k.hazard_start
 
 
 @kernel(allocates=True)

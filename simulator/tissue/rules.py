@@ -4,12 +4,12 @@ The tables are plain arrays, so a new behavior rate or rule is data and needs no
 sorted names: the order of anything in a file cannot reach a result.  `compile` fills them.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
 from ..base.kernel import kernel
+from .hill import hill, hill_of
 
 # Signal codes.
 FIELD, TRAIT, CONTACT_KIND, CONTACT_TRAIT, TARGET, ENGAGED = range(6)
@@ -44,6 +44,7 @@ KIND = _record(
     "kill_target kill_hits kill_uses dead_leaves",  # kind; hits; column used up; kind left when killed
     "bias receptor sensitivity barrier "  # migrate
     "hazard_bound "  # 1/h: no signal can raise the sum of its hazards beyond
+    "admit_bound "  # cells/mm³/h: nor its entry, while the blood holds its baseline
     "kill_delay kill_release repair",  # h from the last hit to death; 1/h end of an arrest; 1/h healing
 )
 SENSE = _record("code index")  # index: field, column, kind, trait or slot of a target signal
@@ -92,27 +93,6 @@ class Names(NamedTuple):
 
 
 @kernel(inline=True)
-def hill(x, half, n):
-    """H(x; K, n) = xⁿ / (xⁿ + Kⁿ), zero for x ≤ 0."""
-    if x <= 0.0:
-        return 0.0
-    if n == 1.0:
-        return x / (x + half)
-    if n == 2.0:
-        return x * x / (x * x + half * half)
-    if n == 4.0:
-        x2 = x * x
-        k2 = half * half
-        return x2 * x2 / (x2 * x2 + k2 * k2)
-    if n == 8.0:
-        x4 = x * x * x * x
-        k4 = half * half * half * half
-        return x4 * x4 / (x4 * x4 + k4 * k4)
-    p = math.pow(x / half, n)
-    return p / (p + 1.0)
-
-
-@kernel(inline=True)
 def evaluate(tables, behavior, x, unblocked, plasma):
     """The value of a behavior: base, then every row in its fixed order.
 
@@ -140,3 +120,42 @@ def evaluate(tables, behavior, x, unblocked, plasma):
         if (row.to > v) == (row.raises == 1):
             v += r * (row.to - v)
     return v
+
+
+@kernel
+def evaluate_row(tables, behavior, x, unblocked, plasma, v, strength):
+    """The values of a behavior of many cells of one kind into v: `evaluate`, bit for bit.
+
+    x : f8[signals, n], each signal of all cells; v, strength : f8[n], the second scratch.
+    """
+    b = tables.behaviors[behavior]
+    v[:] = b.rate
+    for i in range(b.row_start, b.row_stop):
+        row = tables.rows[i]
+        if row.occupied >= 0:
+            strength[:] = 1.0 - unblocked[row.occupied]
+            signal = strength
+        else:
+            signal = x[row.signal]
+        if row.half > 0.0:
+            hill_of(signal, row.half, row.hill, strength)
+            if row.plasma >= 0:
+                outside = hill(plasma[row.plasma], row.half, row.hill)
+                for j in range(len(v)):
+                    strength[j] = max(0.0, strength[j] - outside)
+        else:
+            for j in range(len(v)):
+                strength[j] = min(max(signal[j], 0.0), 1.0)
+        if row.blockers >= 0:
+            free = unblocked[row.blockers]
+            for j in range(len(v)):
+                strength[j] *= free
+        if row.gate >= 0:
+            for j in range(len(v)):
+                strength[j] = 0.0 if (x[row.gate, j] > 0.5) == (row.gate_not == 1) else strength[j]
+        to, raises = row.to, row.raises == 1
+        for j in range(len(v)):
+            v[j] = v[j] + strength[j] * (to - v[j]) if (to > v[j]) == raises else v[j]
+    if b.gate >= 0:
+        for j in range(len(v)):
+            v[j] = 0.0 if (x[b.gate, j] > 0.5) == (b.gate_not == 1) else v[j]

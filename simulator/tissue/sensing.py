@@ -19,32 +19,6 @@ def sense_fields(tables, lattice, fields, kind, site, x):
 
 
 @kernel(inline=True)
-def sense_bulk(state, tables, lattice, fields, kind, site, x):
-    """Fill x with the signals of an untracked bulk cell."""
-    z, y, w = coordinates(lattice, site)
-    first = tables.kinds[kind].sense_start
-    for j in range(first, tables.kinds[kind].sense_stop):
-        if tables.senses[j].code == FIELD:
-            x[j - first] = value_at(fields, tables.senses[j].index, z, y, w)
-    sense_beside_fields(state, tables, lattice, kind, site, x)
-
-
-@kernel(inline=True)
-def sense_beside_fields(state, tables, lattice, kind, site, x):
-    """Fill x with those signals of an untracked bulk cell that are no fields."""
-    z, y, w = coordinates(lattice, site)
-    first = tables.kinds[kind].sense_start
-    for j in range(first, tables.kinds[kind].sense_stop):
-        code, index = tables.senses[j].code, tables.senses[j].index
-        if code == TRAIT:
-            x[j - first] = float(state.site_trait[site, index])
-        elif code == CONTACT_KIND or code == CONTACT_TRAIT:
-            x[j - first] = contact(state, tables, lattice, 0, site, z, y, w, code, index)
-        elif code != FIELD:
-            x[j - first] = 0.0
-
-
-@kernel(inline=True)
 def sense_agent(state, tables, lattice, fields, slot, now, sub_steps, x):
     """Fill x with the signals of a cell of the agent list.
 

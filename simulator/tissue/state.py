@@ -148,6 +148,19 @@ def _grown(array: np.ndarray, size: int) -> np.ndarray:
     return grown.view(type(array))
 
 
+def sort_agents(state: State, tables: Tables) -> None:
+    """Put the agent list in the order of sites, so that what neighbors look up lies close together."""
+    agents = int(state.count[AGENTS])
+    layer = tables.kinds.lymphoid[state.agents.kind[:agents]]
+    order = np.lexsort((layer, state.agents.site[:agents]))
+    for name in _PER_AGENT:
+        array = getattr(state, name)
+        array[:agents] = array[order]
+    site, slot, walks = state.agents.site[:agents], np.arange(agents), layer[order] == 1
+    state.lymphoid[site[walks]] = slot[walks]
+    state.bulk_agent[site[~walks]] = slot[~walks]
+
+
 def to_arrays(state: State) -> dict[str, np.ndarray]:
     """What a checkpoint keeps, cut to the agents and wounded sites that exist; one array a record's field."""
     agents, wounded = state.count[AGENTS], state.count[WOUNDED]

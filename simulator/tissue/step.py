@@ -10,16 +10,15 @@ from ..base.rng import Dice
 from ..config.schema import Lesion, Step
 from . import fields as field_solver, state as states
 from .compile import check_motility, compile_tables, names_of
-from .entry import admit, arrive, draw_admissions, draw_arrivals, mark_serving
-from .inputs import Inflow, Inputs
-from .killing import engage, heal, release, strike
+from .entrance import Entrance
+from .inputs import Inputs
 from .lattice import Lattice, offsets_within
-from .motility import commit_hops, propose_hops, resolve_hops
 from .respond import commit_traits, respond_agents, respond_bulk
 from .rules import CONTACT_TRAIT, FIELD
 from .seeding import seed_block
 from .sources import constant_rates, gather
 from .state import AGENTS, WOUNDED
+from .substeps import move_and_kill
 from .traits import compile_spreads
 from .turnover import (
     count_events,
@@ -60,6 +59,7 @@ class Block:
             lesion.block.walls == "periodic",
         )
         self.solver = field_solver.Solver(self.fields)
+        self._group_fields()
         self.secreted = np.zeros(
             len(self.names.fields)
         )  # mean source of each field in the last step [unit/h]
@@ -77,6 +77,7 @@ class Block:
         self.own_spreads = compile_spreads(lesion, self.names)
         self.spreads = compile_spreads(lesion, self.names)  # with what priming changes
         self.sub_steps = round(step.tissue / step.motility)
+        self.day = max(1, round(24.0 / step.tissue))  # in steps
         flat = lesion.block.shape[0] == 1
         self.near = offsets_within(lesion.tissue.reach, flat)
         self.around = offsets_within(1, flat)
@@ -91,14 +92,37 @@ class Block:
                 (self.tables.exchange[what][:, f] >= 0).any() for what in ("secrete", "take_up", "exchange")
             )
         ]
+        kinds = range(1, len(self.names.kinds))
+        active = [kind for kind in kinds if self.tables.kinds[kind].active]
+        self._bulk_fields, self._bulk_senses_traits = self._sensed_by(active)
+        asked = [
+            kind
+            for kind in kinds
+            if not self.tables.kinds[kind].lymphoid
+            and any(
+                (self.tables.exchange[what][kind] >= 0).any() for what in ("secrete", "take_up", "exchange")
+            )
+        ]
+        self._source_fields, _ = self._sensed_by(asked)
+
+    def _sensed_by(self, kinds: list[int]) -> tuple[np.ndarray, bool]:
+        """(fields that untracked ones of these kinds sense, whether they sense neighbors' traits)."""
         sensed = [
             sense
-            for kind in self.tables.kinds
-            if kind.active
+            for kind in (self.tables.kinds[code] for code in kinds)
+            if not kind.tracked
             for sense in self.tables.senses[kind.sense_start : kind.sense_stop]
         ]
-        self._bulk_senses_traits = any(sense.code == CONTACT_TRAIT for sense in sensed)
-        self._bulk_fields = np.array(sorted({int(s.index) for s in sensed if s.code == FIELD}), np.int64)
+        fields = sorted({int(sense.index) for sense in sensed if sense.code == FIELD})
+        return np.array(fields, np.int64), any(sense.code == CONTACT_TRAIT for sense in sensed)
+
+    def _group_fields(self) -> None:
+        """Fields of one grid that cells make or take up: their sources are gathered together."""
+        grids = [tuple(sites) for sites in zip(self.fields.gz, self.fields.gy, self.fields.gx, strict=True)]
+        self._groups = [
+            np.array([f for f in self.sourced if grids[f] == grid], np.int64)
+            for grid in sorted({grids[f] for f in self.sourced})
+        ]
 
     def change_model(self, lesion: Lesion, step: Step) -> None:
         """Follow another model from now on (an arm from day 0); kinds and traits must be the same."""
@@ -108,20 +132,12 @@ class Block:
                 "Put what adds or removes them under the arm's 'tissue:'.",
             )
         self._set_model(lesion, step)
+        self._group_fields()
         self.state = states.with_model(self.state, self.names, self.tables)
 
     def _find_vessels(self) -> None:
-        """List the vessel sites, and the volume of tumor that each serves."""
-        kinds = self.names.kinds
-        code = kinds.index("vessel") if "vessel" in kinds else -1
-        self.vessels = np.flatnonzero(self.state.bulk == code)
-        self.serves = np.ones(len(self.vessels), np.uint8)
-        self.ml_per_vessel = self.volume_ml / max(1, len(self.vessels))
-        self.admissions = np.zeros((len(self.vessels), len(kinds)), np.int64)
-        self.brought = np.zeros(
-            (len(self.vessels), len(kinds))
-        )  # share of the entry that infused cells cause
-        self.arrivals = np.zeros(len(self.vessels), np.int64)
+        """List the vessel sites anew."""
+        self.entrance = Entrance(self.state.bulk, self.kind("vessel"), len(self.names.kinds), self.volume_ml)
 
     def kind(self, name: str) -> int:
         """The code of a kind; −1 where this model has none of that name."""
@@ -130,13 +146,15 @@ class Block:
     @property
     def served_ml(self) -> float:
         """mL of tumor that the block's vessels serve: the whole of a tissue block."""
-        return self.ml_per_vessel * int(self.serves.sum())
+        return self.entrance.served_ml
 
     # --- the step ----------------------------------------------------------------------------
 
     def advance(self, step: int, inputs: Inputs) -> np.ndarray:
         """Advance by one tissue step (numbered from 1); returns the infused cells placed, i8 per dose."""
         self.read(inputs)
+        if step % self.day == 0:
+            states.sort_agents(self.state, self.tables)
         self.solve_fields()
         self.respond(step)
         return self.act(step, inputs)
@@ -145,7 +163,7 @@ class Block:
         """Carry out what the cells decided, and let new cells in."""
         self._move_and_kill(step)
         self._turn_over(step)
-        placed = self._enter(step, inputs)
+        placed = self.entrance.enter(self, step, inputs)
         self._list_wounded()
         return placed
 
@@ -170,24 +188,24 @@ class Block:
 
     def solve_fields(self) -> None:
         """Gather the sources of every field and advance it, all sources sensing the fields before."""
-        for f in self.sourced:
-            body = (self.unblocked, self.plasma, self.site_volume)
-            constants = constant_rates(self.tables, f, *body)
+        body = (self.unblocked, self.plasma, self.site_volume)
+        rates = constant_rates(self.tables, *body)
+        for group in self._groups:
             threads.over_slabs(
                 gather,
-                int(self.fields.nz[f]),
+                int(self.fields.nz[group[0]]),
                 self.state,
                 self.tables,
                 self.lattice,
                 self.fields,
-                f,
-                constants,
+                group,
+                self._source_fields,
+                rates,
                 *body,
             )
-            self.secreted[f] = field_solver.as_grid(self.fields, self.fields.s, f).mean()
         for f in self.sourced:
-            if not self._is_empty(f):
-                self.solver.solve(f, self.step.fields)
+            self.secreted[f] = field_solver.as_grid(self.fields, self.fields.s, f).mean()
+        self.solver.solve_all([f for f in self.sourced if not self._is_empty(f)], self.step.fields)
 
     def _is_empty(self, f: int) -> bool:
         """Whether a field has neither sources nor content; traces that lie beyond all meaning are removed."""
@@ -235,30 +253,17 @@ class Block:
         agents = int(self.state.count[AGENTS])
         room = int(self.state.count[WOUNDED]) + agents * self.sub_steps
         self.state = state = states.with_capacity(self.state, agents, room)
-        tables, lattice, dice, dt = self.tables, self.lattice, self.dice, self.step.motility
-        for part in range(self.sub_steps):
-            agents = int(state.count[AGENTS])
-            threads.over_slabs(propose_hops, agents, state, tables, lattice, self.fields, dice, step, part)
-            threads.over_slabs(resolve_hops, agents, state, lattice, dice, step, part)
-            threads.over_slabs(commit_hops, agents, state)
-            threads.over_slabs(
-                engage,
-                agents,
-                state,
-                tables,
-                lattice,
-                self.fields,
-                self.unblocked,
-                self.plasma,
-                dice,
-                step,
-                part,
-                dt,
-                float(self.sub_steps),
-            )
-            strike(state, tables, dice, step, part, dt)
-            heal(state, tables, dice, step, part, dt)
-            release(state, tables, dice, step, part, dt)
+        move_and_kill(
+            state,
+            self.tables,
+            self.lattice,
+            self.fields,
+            (self.unblocked, self.plasma),
+            self.dice,
+            step,
+            self.step.motility,
+            self.sub_steps,
+        )
 
     def _turn_over(self, step: int) -> None:
         """Carry out the clocks that rang: deaths, clearances, switches, divisions."""
@@ -279,94 +284,6 @@ class Block:
         self.state.wounded[: len(wounded)] = wounded
         self.state.count[WOUNDED] = len(wounded)
 
-    def _enter(self, step: int, inputs: Inputs) -> np.ndarray:
-        """Blood cells and infused cells come in at the vessels."""
-        if len(self.surface):
-            mark_serving(self.state, self.lattice, self.near, self.kind("tumor"), self.vessels, self.serves)
-        total = draw_admissions(
-            self.tables,
-            self.lattice,
-            self.fields,
-            self.unblocked,
-            self.plasma,
-            self.blood,
-            self.dice,
-            step,
-            self.step.tissue,
-            self.ml_per_vessel * 1e3,
-            self.vessels,
-            self.serves,
-            self.admissions,
-            self.brought,
-        )
-        self._make_room(total)
-        admit(
-            self.state,
-            self.tables,
-            self.spreads,
-            self.lattice,
-            self.fields,
-            self.near,
-            self.dice,
-            step,
-            self.vessels,
-            self.admissions,
-            self.brought,
-            self._emitters(),
-        )
-        return self._arrive(step, inputs.inflow)
-
-    def _emitters(self) -> np.ndarray:
-        """Slots of the cells that make the traced part of a field."""
-        part = self.tables.traced[1]
-        agents = int(self.state.count[AGENTS])
-        return np.flatnonzero(self.state.secretes[:agents, part] > 0.0 if part >= 0 else np.zeros(0))
-
-    def _arrive(self, step: int, inflow: Inflow | None) -> np.ndarray:
-        """Infused cells reach the vessels; returns how many of each dose found a place."""
-        if inflow is None:
-            return np.zeros(0, np.int64)
-        expected = float(inflow.per_ml.sum())
-        if expected <= 0.0:
-            return np.zeros(len(inflow.per_ml), np.int64)
-        total = draw_arrivals(
-            self.dice, step, expected * self.ml_per_vessel, self.vessels, self.serves, self.arrivals
-        )
-        if total == 0:
-            return np.zeros(len(inflow.per_ml), np.int64)
-        self._make_room(total)
-        self.state = states.with_doses(self.state, int(inflow.number.max()))
-        kinds = np.array([self.kind(name) for name in inflow.cell])
-        return arrive(
-            self.state,
-            self.tables,
-            self.spreads,
-            self.lattice,
-            self.near,
-            self.kind("tumor"),
-            self.dice,
-            step,
-            self.vessels,
-            self.arrivals,
-            np.cumsum(inflow.per_ml) / expected,
-            kinds,
-            inflow.number,
-            self._presets(inflow),
-        )
-
-    def _presets(self, inflow: Inflow) -> np.ndarray:
-        """f8[D, columns]: the start traits that each dose's product sets, nan elsewhere."""
-        presets = np.full((len(inflow.per_ml), self.state.trait.shape[1]), np.nan)
-        for dose, (kind, traits) in enumerate(zip(inflow.cell, inflow.traits, strict=True)):
-            columns = sorted(self.lesion.cells[kind].traits)
-            for trait, value in traits.items():
-                presets[dose, columns.index(trait)] = value
-        return presets
-
-    def _make_room(self, agents: int) -> None:
-        needed = int(self.state.count[AGENTS]) + int(agents)
-        self.state = states.with_capacity(self.state, needed, 0)
-
     # --- checkpoints ---------------------------------------------------------------------------
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -374,7 +291,7 @@ class Block:
         return states.to_arrays(self.state) | {
             "concentration": self.fields.c,
             "secreted": self.secreted,
-            "serves": self.serves,
+            "serves": self.entrance.serves,
         }
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -385,4 +302,4 @@ class Block:
         serves = arrays.pop("serves")
         self.state = states.from_arrays(arrays, self.names, self.tables)
         self._find_vessels()
-        self.serves[:] = serves
+        self.entrance.serves[:] = serves

@@ -31,6 +31,7 @@ _PRIORITY = STREAM["priority"]
 _PLACE = STREAM["place"]
 _PUSH = STREAM["push"]
 _AFTER_MOTILITY = 60000  # the part of a step's dice that turnover uses
+_LONGEST_PUSH = 8192  # cells in a row
 
 
 @kernel
@@ -99,24 +100,36 @@ def by_priority(dice, step, layer, sites):
     return np.argsort(priority, kind="mergesort")
 
 
-@kernel(allocates=True)
+@kernel
 def free_site_near(state, lattice, near, layer, site, u):
     """The nearest site within reach that is free in a layer (ties by u), or −1.  near : offsets."""
     z, y, x = coordinates(lattice, site)
-    candidates = np.empty(len(near), np.int64)
-    i = 0
-    while i < len(near):
-        distance = near[i, 3]
-        found = 0
-        while i < len(near) and near[i, 3] == distance:
-            goal = shifted(lattice, z, y, x, near[i, 0], near[i, 1], near[i, 2])
-            if goal >= 0 and (state.lymphoid[goal] < 0 if layer == 1 else state.bulk[goal] == 0):
-                candidates[found] = goal
-                found += 1
-            i += 1
+    first = 0
+    while first < len(near):
+        distance = near[first, 3]
+        last, found = first, 0
+        while last < len(near) and near[last, 3] == distance:
+            found += _is_free(
+                state, shifted(lattice, z, y, x, near[last, 0], near[last, 1], near[last, 2]), layer
+            )
+            last += 1
         if found > 0:
-            return candidates[int(u * found)]
+            left = int(u * found)
+            for i in range(first, last):
+                goal = shifted(lattice, z, y, x, near[i, 0], near[i, 1], near[i, 2])
+                left -= _is_free(state, goal, layer)
+                if left < 0:
+                    return goal
+        first = last
     return -1
+
+
+@kernel(inline=True)
+def _is_free(state, site, layer):
+    """1 where a site exists and holds no cell of a layer."""
+    if site < 0:
+        return 0
+    return int(state.occupied[site] == 0) if layer == 1 else int(state.bulk[site] == 0)
 
 
 @kernel(allocates=True)
@@ -148,11 +161,12 @@ def push_out(state, tables, lattice, surface, around, dice, step, crowded):
     In tissue (`surface` empty), and where the way is blocked, the daughter is exported.
     """
     pushed = 0
+    path = np.empty(_LONGEST_PUSH if len(surface) > 0 else 0, np.int64)
     for i in range(len(crowded)):
         site = crowded[i]
         goal = -1
         if len(surface) > 0:
-            goal = push_to_surface(state, tables, lattice, surface, around, dice, step, site)
+            goal = push_to_surface(state, tables, lattice, surface, around, dice, step, site, path)
         if goal >= 0:
             copy_bulk(state, site, goal)
             pushed += 1
@@ -170,15 +184,14 @@ def copy_bulk(state, source, goal):
         state.site_trait[goal, c] = state.site_trait[source, c]
 
 
-@kernel(allocates=True)
-def push_to_surface(state, tables, lattice, surface, around, dice, step, site):
+@kernel
+def push_to_surface(state, tables, lattice, surface, around, dice, step, site, path):
     """Shift a row of cells from a mother to the surface outward by one; returns the site freed beside her.
 
     The row follows the falling distance to the surface, ties by dice; where the map of this step is already
     outgrown it goes straight on.  Vessels, stroma and tracked cells stay and are walked around.  −1 where
-    the way is blocked.
+    the way is blocked.  path : scratch, i8[longest row].
     """
-    path = np.empty(8192, np.int64)
     length = 0
     here = site
     last = -1
@@ -282,7 +295,7 @@ def turn_over_agents(state, tables, lattice, near, dice, step):
                 leave_behind(state, site, tables.hazards[h].leaves)
 
 
-@kernel(allocates=True)
+@kernel
 def divide_agent(state, tables, lattice, near, dice, step, slot):
     """One cell of the list divides; both daughters carry its traits, a used-up trait lower by one."""
     kind = int(state.agents[slot].kind)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from ... import __version__
 from ...base.errors import InputError
 from ...base.log import get_logger, to_file
-from ...clinic import protocol as protocols, trial as trials
-from ...clinic.protocol import Protocol
+from ...clinic import emulator, protocol as protocols, trial as trials
+from ...clinic.tables import Rows
 from ...clinic.trial import Trial
 from ...config.digests import digest
 from ...config.load import Experiment
@@ -62,15 +62,41 @@ def execute(
         log.info("%s", _cost(mechanism, experiment.seed))
         return None
     with interruptible(), study.lock(), ExitStack() as stack:
-        _prepare(study, _identity(experiment, protocol), force)
+        _prepare(study, _identity(experiment, mechanism), force)
         with writing(study.log):
             stack.enter_context(to_file(study.log, logging.DEBUG))
         log.info("%s", _cost(mechanism, experiment.seed))
         trial = trials.run(protocol, experiment.seed, mechanism.treat)
         write_text(study.plan_file, _plan(mechanism, trial).to_json())
         results = collect(study.path)
-        path = folder.write(study.path, trial, mechanism, results, pages or {})
+        further = _emulated(experiment, trial, mechanism)
+        path = folder.write(study.path, trial, mechanism, results, further, pages or {})
         return TrialResults(trial, results, path)
+
+
+def _emulated(experiment: Experiment, trial: Trial, mechanism: Mechanism) -> dict[str, Rows]:
+    """Tables of further trials on an emulator of this one's patients; none where none are asked for."""
+    node = experiment.tree.get("trial", "emulated")
+    number = 0 if node is None else int(node.plain())
+    if not number:
+        return {}
+    simulations = [
+        emulator.Simulation(
+            one.patient,
+            sum(dose.given for dose in one.given),
+            mechanism.courses[one.patient.number, one.level],
+        )
+        for one in trial.treated
+    ]
+    fitted = emulator.fit(simulations)
+    log.info("%s on an emulator of %s.", count(number, "trial"), count(fitted.patients, "simulated patient"))
+    seeds = range(trial.seed + 1, trial.seed + 1 + number)
+    rows = emulator.trials(fitted, trial.protocol, mechanism.plans, mechanism.retention, seeds)
+    return {
+        "emulator": fitted.rows(),
+        "many_trials": rows,
+        "selection": emulator.selection(rows, mechanism.levels),
+    }
 
 
 def _plan(mechanism: Mechanism, trial: Trial) -> Plan:
@@ -80,9 +106,12 @@ def _plan(mechanism: Mechanism, trial: Trial) -> Plan:
     return replace(plan, runs=tuple(run for run in plan.runs if (run.patient, run.arm) in who))
 
 
-def _identity(experiment: Experiment, protocol: Protocol) -> str:
+def _identity(experiment: Experiment, mechanism: Mechanism) -> str:
     """Hash of everything that decides a trial."""
-    return digest([__version__, protocol.source, experiment.seed, experiment.resolved(None, 1)])
+    own = {k: {n: tuple(o) for n, o in doses.items()} for k, doses in mechanism.overrides.items()}
+    return digest(
+        [__version__, mechanism.protocol.source, experiment.seed, repr(own), experiment.resolved(None, 1)]
+    )
 
 
 def _prepare(study: Study, identity: str, force: bool) -> None:

@@ -20,14 +20,19 @@ FOLDER = "trial"
 
 
 def write(
-    study: Path, trial: Trial, mechanism: Mechanism, results: Results, pages: Mapping[str, str]
+    study: Path,
+    trial: Trial,
+    mechanism: Mechanism,
+    results: Results,
+    further: Mapping[str, Rows],
+    pages: Mapping[str, str],
 ) -> Path:
     """Write the folder of a finished trial; returns it.
 
-    pages : further texts by file name.
+    further : tables beside the trial's own, by name; pages : texts by file name.
     """
     folder = study / FOLDER
-    found = listings(trial, mechanism)
+    found = {**listings(trial, mechanism), **further}
     runs = results.runs
     texts = {
         "synopsis.md": synopsis.synopsis(trial, found, runs),

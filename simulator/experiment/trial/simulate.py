@@ -11,8 +11,8 @@ import numpy as np
 
 from ... import __version__
 from ...base.errors import InputError
-from ...clinic import dosing, treated
-from ...clinic.dosing import Given
+from ...clinic import dosing, overrides, treated
+from ...clinic.dosing import Given, Override
 from ...clinic.population import Patient
 from ...clinic.protocol import Protocol
 from ...clinic.treated import Simulated, Treated
@@ -58,11 +58,18 @@ class Mechanism:
         self.protocol, self.study = protocol, study
         self.product = product_of(self.experiment)
         self.plans = plans_of(self.experiment, protocol, self.product)
+        self.overrides = _overrides(experiment, protocol)
         self.runs: dict[tuple[int, str], Run] = {}
         self.burn_ins: dict[str, BurnIn] = {}
+        self.courses: dict[tuple[int, int], Simulated] = {}  # of the last rounds, by patient and level
         self._how = (workers, threads, scheduler)
         self._progress, self._engine = progress, engine
         self._values: dict[int, dict[str, Any]] = {}
+
+    @property
+    def levels(self) -> int:
+        """How many dose levels there are."""
+        return len(self.plans)
 
     @property
     def retention(self) -> float:
@@ -86,24 +93,31 @@ class Mechanism:
                 return [found[patient.number] for patient, _ in people]
             seen = self._simulated({k: (*one, given[k]) for k, one in waiting.items()})
             for k, (patient, level) in list(waiting.items()):
-                one = treated.live(patient, level, self.protocol, given[k], seen[k], self.experiment.seed)
+                one = self._live(patient, level, given[k], seen[k])
                 follows = self._realized(patient, level, one)
                 if dosing.doses(follows) == dosing.doses(given[k]):
                     found[k] = one._replace(given=follows)
+                    self.courses[k, level] = seen[k]
                     del waiting[k]
                 given[k] = follows
         raise AssertionError("doses differ later in every round, and there are not that many")
 
+    def _live(self, patient: Patient, level: int, given: tuple[Given, ...], seen: Simulated) -> Treated:
+        plan = self.plans[level - 1]
+        own = self.overrides.get(patient.number)
+        return treated.live(patient, level, self.protocol, plan, given, seen, self.experiment.seed, own)
+
     def _realized(self, patient: Patient, level: int, so_far: Treated | None) -> tuple[Given, ...]:
         plan = self.plans[level - 1]
-        return treated.realized(patient, self.protocol, plan, so_far, self.experiment.seed)
+        own = self.overrides.get(patient.number)
+        return treated.realized(patient, self.protocol, plan, so_far, self.experiment.seed, own)
 
     def _foreseen(self, patient: Patient, level: int) -> tuple[Given, ...]:
         """The doses of a patient whose tumor grows as ever: a guess that saves rounds of runs."""
         given = self._realized(patient, level, None)
         for _ in range(_MOST_ROUNDS):
             seen = treated.expected(patient, self.protocol, dosing.doses(given), self.retention)
-            one = treated.live(patient, level, self.protocol, given, seen, self.experiment.seed)
+            one = self._live(patient, level, given, seen)
             follows = self._realized(patient, level, one)
             if dosing.doses(follows) == dosing.doses(given):
                 break
@@ -191,6 +205,15 @@ class Mechanism:
             burn_ins=tuple(replace(each, point=0) for each in self.burn_ins.values() if each.digest in used),
             points=((0,),),
         )
+
+
+def _overrides(experiment: Experiment, protocol: Protocol) -> dict[int, dict[int, Override]]:
+    """What the file under `trial: overrides` says of single doses, by patient."""
+    node = experiment.tree.get("trial", "overrides")
+    if node is None or node.value is None:
+        return {}
+    treatment = protocol.treatment
+    return overrides.read(experiment.path.parent / str(node.value), treatment.patients, treatment.cycles)
 
 
 def arm_of(level: int) -> str:

@@ -28,11 +28,13 @@ def synopsis(trial: Trial, listings: Mapping[str, Rows], runs: "pd.DataFrame") -
         "Activity": _activity(trial, listings),
         "What the blocks met": _blocks(runs),
         "Dose": _dose(trial, listings),
+        "Further trials": _further(listings),
         "Safety": _safety(trial, listings),
         "Exposure": _exposure(listings),
         "Rules": _rules(trial),
     }
-    text = [f"## {name}\n\n" + "\n".join(lines) for name, lines in parts.items()]
+    bodies = {name: "\n".join(lines) for name, lines in parts.items()}
+    text = [f"## {name}\n\n{body}" for name, body in bodies.items() if body]
     return "\n\n".join(text).removeprefix("#") + "\n"
 
 
@@ -108,6 +110,30 @@ def _dose(trial: Trial, listings: Mapping[str, Rows]) -> Iterator[str]:
     yield "\n```text"
     yield table_text(trial.protocol.design)
     yield "```"
+
+
+def _further(listings: Mapping[str, Rows]) -> Iterator[str]:
+    """What many emulated trials chose, and how far the emulator can be trusted."""
+    if "selection" not in listings:
+        return
+    (fitted,) = listings["emulator"]
+    for row in listings["selection"]:
+        name = f"level {row['level']}" if row["level"] else "no level"
+        yield f"- {name}: {100 * row['selected']:.1f} % ± {100 * row['error']:.1f} of {row['trials']} trials"
+    yield ""
+    yield (
+        f"The emulator was fitted to {fitted['patients']} patients with {fitted['lesions']} lesions "
+        f"and {fitted['lowest']:.3g} to {fitted['highest']:.3g} million cells per kg in all."
+    )
+    yield (
+        f"A patient left out is predicted within a factor {np.exp(fitted['error']):.2f} of the volume after "
+        f"{fitted['days']:.0f} d. A million cells per kg move growth by {fitted['slope']:.2g} ± "
+        f"{fitted['slope_error']:.2g} per day."
+    )
+    yield (
+        f"Growth differs by {fitted['between']:.2g} per day between patients, beyond doubling times, and by "
+        f"{fitted['blocks']:.2g} between blocks of one patient: that is chance in small blocks, told apart."
+    )
 
 
 def _safety(trial: Trial, listings: Mapping[str, Rows]) -> Iterator[str]:

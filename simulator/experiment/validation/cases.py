@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..collect import Results
-from . import phenotypes, therapy
+from . import cohorts, phenotypes, therapy
 from .target import Target
 
 
@@ -38,5 +38,7 @@ CASES: dict[str, Case] = {
         ),
         Case("phenotypes", "Densities and phenotypes, MSS", "validation/phenotypes", phenotypes.mss),
         Case("msih", "Densities, MSI-H", "validation/msih", phenotypes.msih),
+        Case("cohort_mss", "A hundred patients with MSS disease", "validation/cohort_mss", cohorts.mss),
+        Case("cohort_msih", "A hundred patients with MSI-H disease", "validation/cohort_msih", cohorts.msih),
     )
 }

@@ -1,0 +1,139 @@
+"""The vessels of a block, and the cells that come in there in a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..base import threads
+from . import state as states
+from .entry import admit, arrive, draw_admissions, draw_arrivals, mark_serving
+from .inputs import Inflow, Inputs
+from .state import AGENTS
+
+if TYPE_CHECKING:
+    from .step import Block
+
+
+class Entrance:
+    """The vessel sites of a block, and the volume of tumor that each serves.
+
+    bulk : u1[n], kinds at the sites; vessel : the code of vessels; kinds : how many there are.
+    """
+
+    def __init__(self, bulk: np.ndarray, vessel: int, kinds: int, volume_ml: float):
+        self.vessels = np.flatnonzero(bulk == vessel)
+        count = len(self.vessels)
+        self.serves = np.ones(count, np.uint8)
+        self.ml_per_vessel = volume_ml / max(1, count)
+        self.admissions = np.zeros((count, kinds), np.int64)
+        self.brought = np.zeros((count, kinds))  # share of the entry that infused cells cause
+        self.arrivals = np.zeros(count, np.int64)
+        self._dice = np.zeros((2, count))
+
+    @property
+    def served_ml(self) -> float:
+        """mL of tumor that the vessels serve: the whole of a tissue block."""
+        return self.ml_per_vessel * int(self.serves.sum())
+
+    def enter(self, block: Block, step: int, inputs: Inputs) -> np.ndarray:
+        """Blood cells and infused cells come in; returns the infused cells placed, i8 per dose."""
+        if len(block.surface):
+            mark_serving(
+                block.state, block.lattice, block.near, block.kind("tumor"), self.vessels, self.serves
+            )
+        drawn = threads.over_slabs(
+            draw_admissions,
+            len(self.vessels),
+            block.tables,
+            block.lattice,
+            block.fields,
+            block.unblocked,
+            block.plasma,
+            block.blood,
+            block.dice,
+            step,
+            block.step.tissue,
+            self.ml_per_vessel * 1e3,
+            self.vessels,
+            self.serves,
+            self.admissions,
+            self.brought,
+            *self._dice,
+        )
+        total = sum(drawn)
+        if total > 0:
+            _make_room(block, total)
+            admit(
+                block.state,
+                block.tables,
+                block.spreads,
+                block.lattice,
+                block.fields,
+                block.near,
+                block.dice,
+                step,
+                self.vessels,
+                self.admissions,
+                self.brought,
+                _emitters(block),
+            )
+        return self._arrive(block, step, inputs.inflow)
+
+    def _arrive(self, block: Block, step: int, inflow: Inflow | None) -> np.ndarray:
+        """Infused cells reach the vessels; returns how many of each dose found a place."""
+        if inflow is None:
+            return np.zeros(0, np.int64)
+        expected = float(inflow.per_ml.sum())
+        if expected <= 0.0:
+            return np.zeros(len(inflow.per_ml), np.int64)
+        total = draw_arrivals(
+            block.dice, step, expected * self.ml_per_vessel, self.vessels, self.serves, self.arrivals
+        )
+        if total == 0:
+            return np.zeros(len(inflow.per_ml), np.int64)
+        _make_room(block, total)
+        block.state = states.with_doses(block.state, int(inflow.number.max()))
+        return arrive(
+            block.state,
+            block.tables,
+            block.spreads,
+            block.lattice,
+            block.near,
+            block.kind("tumor"),
+            block.dice,
+            step,
+            self.vessels,
+            self.arrivals,
+            np.cumsum(inflow.per_ml) / expected,
+            np.array([block.kind(name) for name in inflow.cell]),
+            inflow.number,
+            _presets(block, inflow),
+        )
+
+
+def _emitters(block: Block) -> np.ndarray:
+    """Slots of the cells that make the traced part of a field, in the order of their sites."""
+    part = block.tables.traced[1]
+    if part < 0:
+        return np.zeros(0, np.int64)
+    agents = int(block.state.count[AGENTS])
+    slots = np.flatnonzero(block.state.secretes[:agents, part] > 0.0)
+    return slots[np.argsort(block.state.agents.site[slots], kind="stable")]
+
+
+def _presets(block: Block, inflow: Inflow) -> np.ndarray:
+    """f8[D, columns]: the start traits that each dose's product sets, nan elsewhere."""
+    presets = np.full((len(inflow.per_ml), block.state.trait.shape[1]), np.nan)
+    for dose, (kind, traits) in enumerate(zip(inflow.cell, inflow.traits, strict=True)):
+        columns = sorted(block.lesion.cells[kind].traits)
+        for trait, value in traits.items():
+            presets[dose, columns.index(trait)] = value
+    return presets
+
+
+def _make_room(block: Block, agents: int) -> None:
+    """Room for more agents."""
+    needed = int(block.state.count[AGENTS]) + int(agents)
+    block.state = states.with_capacity(block.state, needed, 0)

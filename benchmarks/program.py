@@ -13,7 +13,8 @@ import human
 from rows import row
 from triad import median_seconds
 
-from simulator.run.records import RunRecorder
+from simulator.run.records import RunRecorder, agent_table, site_arrays
+from simulator.run.resume import SHARE, SHORTEST_S
 
 _HERE = Path(__file__).resolve().parent
 _STEP = "import human; human.simulation(human.experiment({size})).advance()"
@@ -86,6 +87,52 @@ def study(size: int = 48) -> list[dict]:
     steps = (4 * 8 * 126 + 8 * 10) * 24 / simulation.dt
     note = f"{size}³; {steps:.0f} steps of {step * 1e3:.1f} ms, reckoned for two processes that share nothing"
     return [row("study", steps * step / 2 / 60, "min", 15.0, note=note)]
+
+
+def file_size(size: int = 96, days: float = 126.0, hours: int = 12) -> list[dict]:
+    """A run file of `days` with weekly snapshots, reckoned from one of a block some hours old."""
+    of = human.experiment(size, days=days)
+    simulation = human.simulation(of)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.h5"
+        recorder = RunRecorder(simulation, of, "treated", 1, 1, path)
+        try:
+            laid_out = _flushed(recorder, path)
+            recorder.record(simulation)
+            first = _flushed(recorder, path)
+            for _ in range(hours):
+                simulation.advance()
+            recorder.writer.write_snapshot(
+                [site_arrays(lesion) for lesion in simulation.lesions],
+                [agent_table(lesion) for lesion in simulation.lesions],
+            )
+            second = _flushed(recorder, path)
+        finally:
+            recorder.writer.close(complete=False)
+    snapshots = len(recorder.snapshots)
+    whole = laid_out + (first - laid_out) + (snapshots - 1) * (second - first)
+    note = (f"{size}³, {days:g} d, {snapshots} snapshots, {of.record.bits} bits of mantissa, reckoned from "
+            f"one after {hours} h: {(second - first) / 1e6:.2f} MB, day 0 {(first - laid_out) / 1e6:.2f} MB"
+            )  # fmt: skip
+    return [row("file_size", whole / 1e6, "MB a run", 60.0, note=note)]
+
+
+def _flushed(recorder: RunRecorder, path: Path) -> int:
+    recorder.writer.sync()
+    return path.with_name(path.name + ".part").stat().st_size
+
+
+def checkpoint(size: int = 96) -> list[dict]:
+    """What saving the state costs of a run's time, as often as it is saved by default."""
+    simulation = human.simulation(human.experiment(size))
+    simulation.advance()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.ckpt"
+        cost = median_seconds(lambda: simulation.save(path), 3)
+        megabytes = path.stat().st_size / 1e6
+    every = max(SHORTEST_S, cost / SHARE)
+    note = f"{size}³: {cost:.2f} s for {megabytes:.1f} MB, every {every:.0f} s"
+    return [row("checkpoint", 100.0 * cost / (every + cost), "% of run time", 100.0 * SHARE, note=note)]
 
 
 def _seconds(work, clock=time.perf_counter) -> float:

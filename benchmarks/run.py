@@ -26,6 +26,8 @@ SIZED: dict[str, Callable[..., list[dict]]] = {
     "threads": blocks.threads,
     "lesion": blocks.lesion,
     "output": program.output,
+    "file_size": program.file_size,
+    "checkpoint": program.checkpoint,
     "startup": program.startup,
     "compile": program.compile,
 }

@@ -54,6 +54,13 @@ def test_a_benchmark_gives_rows_of_one_shape(small, name):
         check(row)
 
 
+@pytest.mark.parametrize("name", ["file_size", "checkpoint"])
+def test_what_a_run_leaves_on_the_disk_is_measured(small, name):
+    _, row = small.measure([name], SIZE)
+    check(row)
+    assert row["name"] == name and row["value"] > 0 and row["met"]
+
+
 def test_output_times_a_run_that_leaves_a_file(small):
     (row,) = small.program.output(SIZE, days=1.0)
     check(row)

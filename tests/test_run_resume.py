@@ -330,7 +330,7 @@ def test_a_checkpoint_that_cannot_be_written_is_no_end_of_a_run(
     def refuse(*_) -> None:
         raise SimulatorError("Cannot write the checkpoint: No space left on device")
 
-    monkeypatch.setattr(resume, "_SHORTEST_S", 0.0)
+    monkeypatch.setattr(resume, "SHORTEST_S", 0.0)
     monkeypatch.setattr(checkpoint, "save", refuse)
     treat(experiment, *ARM, folder / "grown.ckpt", tmp_path / "run.h5")
     assert "No space left" in caplog.text

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .simulation import Simulation
 
 _KEPT = 2  # the newest, and one for the case that the newest is torn
-_SHARE = 0.02  # of the run's time that saving may take
-_SHORTEST_S = 60.0  # between two: what a crash may cost
+SHARE = 0.02  # of the run's time that saving may take
+SHORTEST_S = 60.0  # between two: what a crash may cost
 _BYTES_PER_S = 50e6  # how fast a state is saved, until it is measured
 _S_PER_H = 3600.0
 _NEAR_DAYS = 1e-4  # names hold six digits of a day
@@ -126,7 +126,7 @@ class Checkpoints:
         if self._cost_s is None:
             size = sum(array.nbytes for array in simulation.arrays().values())
             self._cost_s = size / _BYTES_PER_S
-        wait = self._every_s if self._every_s is not None else max(_SHORTEST_S, self._cost_s / _SHARE)
+        wait = self._every_s if self._every_s is not None else max(SHORTEST_S, self._cost_s / SHARE)
         return self._clock() - self._last >= wait
 
     def _save(self, simulation: "Simulation", recorder: "RunRecorder | None", path: Path) -> None:

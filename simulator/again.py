@@ -22,6 +22,14 @@ class Verdict(NamedTuple):
     path: Path | None
     differences: list[str]
 
+    def said_of(self, path: Path) -> str:
+        """The verdict on the run in a file, in words."""
+        if self.reproduced:
+            first = f"Reproduced: every number of {path} came out the same."
+        else:
+            first = f"Not reproduced: {path} and its repetition differ."
+        return "\n  ".join([first, *self.differences])
+
 
 def again(
     path: str | Path, out: Path | None = None, threads: int = 1, say: Callable[[str], None] = print

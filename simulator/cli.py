@@ -187,12 +187,7 @@ def _again(path: Path, out: Path | None, threads: int) -> int:
 
     to_console()
     verdict = again(path, out, threads)
-    if verdict.reproduced:
-        print(f"Reproduced: every number of {path} came out the same.")
-    else:
-        print(f"Not reproduced: {path} and its repetition differ.")
-    for sentence in verdict.differences:
-        print(f"  {sentence}")
+    print(verdict.said_of(path))
     return DONE if verdict.reproduced else FAILED
 
 

@@ -107,7 +107,7 @@ def test_neighboring_draws_are_independent(other):
     assert stats.chisquare(along.ravel()).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("mean", [0.01, 0.7, 4.0, 60.0])
+@pytest.mark.parametrize("mean", [0.01, 0.7, 4.0, 60.0, 2000.0])
 def test_poisson_has_the_mean_and_the_variance(mean):
     counts = np.array([rng.poisson(u, mean) for u in draws(20000)[:, 0]])
     error = math.sqrt(mean / counts.size)
@@ -116,14 +116,14 @@ def test_poisson_has_the_mean_and_the_variance(mean):
     assert abs(counts.var() - mean) < 4 * spread
 
 
-@given(st.floats(1e-12, 1 - 1e-12), st.floats(0, 200))
+@given(st.floats(1e-12, 1 - 1e-12), st.floats(0, 9999))
 def test_poisson_inverts_the_distribution_function(u, mean):
     count = rng.poisson(u, mean)
     assert stats.poisson.cdf(count, mean) >= u - 1e-12
     assert count == 0 or stats.poisson.cdf(count - 1, mean) <= u + 1e-12
 
 
-@given(st.floats(0.0, 1 - 1e-12), st.floats(0, 200), st.floats(0, 200))
+@given(st.floats(0.0, 1 - 1e-12), st.floats(0, 400), st.floats(0, 400))
 def test_poisson_is_monotone_in_the_mean(u, one, other):
     """A larger dose never brings fewer cells on the same dice."""
     low, high = sorted((one, other))
@@ -134,6 +134,11 @@ def test_poisson_is_monotone_in_the_mean(u, one, other):
 def test_poisson_stays_small_at_the_largest_uniform(mean):
     """Rounding may keep the summed terms below the last uniforms; the count must not run away."""
     assert rng.poisson(math.nextafter(1.0, 0.0), mean) <= mean + 12 * math.sqrt(mean) + 20
+
+
+@pytest.mark.parametrize("mean", [1e5, 1e300, math.inf])
+def test_poisson_ends_whatever_is_expected(mean):
+    assert rng.poisson(0.5, mean) == rng.poisson(0.5, rng.MOST_EXPECTED)
 
 
 @pytest.mark.parametrize("u", [0.0, 0.5, 1 - 2**-53])

@@ -50,6 +50,8 @@ _16 = np.uint64(16)
 _12 = np.uint64(12)
 _TO_UNIT = 2.0**-52
 
+MOST_EXPECTED = 1e4  # of a Poisson variate
+
 
 class Dice(NamedTuple):
     """The key of one (seed, patient, replicate), and the lesion it rolls for."""
@@ -120,12 +122,18 @@ def uniform(dice, stream, step, part, site):
 
 @kernel
 def poisson(u, mean):
-    """Poisson variate by inverting the distribution function at `u`: monotone in `mean`."""
+    """Poisson variate by inverting the distribution function at `u`: monotone in `mean`.
+
+    A larger mean counts as MOST_EXPECTED: nowhere is there room for so many at once.
+    """
     if u <= 1.0 - mean:  # below exp(−mean)
         return 0
-    term = math.exp(-mean)
+    mean = min(mean, MOST_EXPECTED)
+    count = max(0, int(mean - 9.0 * math.sqrt(mean)) - 20)  # the tail below is under the last bit of u
+    term = (
+        math.exp(-mean) if count == 0 else math.exp(count * math.log(mean) - mean - math.lgamma(count + 1.0))
+    )
     total = term
-    count = 0
     while u > total:
         count += 1
         term = term * mean / count

@@ -1,8 +1,7 @@
 """The run file: one self-describing HDF5 file a run, readable while it grows and after a kill.
 
-Written in SWMR mode: every dataset exists before the first record, a table's
-rows are flushed before `/done` counts them, and only counted rows may be
-trusted.  See `files` for its names, `layout` for its parts, `reading` for its reader.
+Written in SWMR mode: every dataset exists before the first record, a table's rows are flushed before `/done`
+counts them, and only counted rows may be trusted.  See `files` for names, `layout` for parts, `reading`.
 """
 
 import os
@@ -59,9 +58,8 @@ class RunWriter:
         file is readable only after `close`.
 
     `rows` says what has been written, for a checkpoint and `resume`.
-    Raises SimulatorError where the file cannot be written (disk full, no
-    permission), here and in every method; ValueError where names, shapes or
-    values differ from what was declared.
+    Raises SimulatorError where the file cannot be written (disk full, no permission), here and in every
+    method; ValueError where names, shapes or values differ from what was declared.
     """
 
     def __init__(
@@ -103,7 +101,6 @@ class RunWriter:
         self._lesions = [_Lesion(file, number, layout) for number, layout in enumerate(lesions)]
         self._body = _columns(file["body"], body)
         self._events = _Growing("events", file["event"], _columns(file["events"], events))
-        self._done_events = file["done/events"]
         return file
 
     def write_record(self, lesion_values: Sequence[Mapping[str, float]], body: Mapping[str, float]) -> None:
@@ -118,7 +115,7 @@ class RunWriter:
             for columns, values in tables:
                 for name, data in columns.items():
                     data[index] = values[name]
-            self._trust({lesion.done["series"]: index + 1 for lesion in self._lesions})
+            self._trust("series", index + 1)
         self.rows = self.rows._replace(series=index + 1)
 
     def write_snapshot(self, arrays: Sequence[Mapping], agents: Sequence[Mapping]) -> None:
@@ -132,14 +129,15 @@ class RunWriter:
                 cast[name] = packing.rounded(cast[name], bits)
             prepared.append((lesion, cast, lesion.agents.prepare(cells)))
         with self._writing():
-            counts: dict[h5py.Dataset, int] = {}
+            cells_of = []
             for lesion, grids, cells in prepared:
                 for name, data in lesion.snapshots.items():
                     data[index] = grids[name]
                 rows = lesion.agents.append(cells)
                 lesion.offsets[index + 1] = rows
-                counts |= {lesion.done["agents"]: rows, lesion.done["snapshots"]: index + 1}
-            self._trust(counts)
+                cells_of.append(rows)
+            self._trust("agents", *cells_of)
+            self._trust("snapshots", index + 1)
         self.rows = self.rows._replace(snapshots=index + 1)
 
     def write_events(self, rows: Mapping[str, Sequence]) -> None:
@@ -147,7 +145,7 @@ class RunWriter:
         prepared = self._events.prepare(rows)
         with self._writing():
             count = self._events.append(prepared)
-            self._trust({self._done_events: count})
+            self._trust("events", count)
         self.rows = self.rows._replace(events=count)
 
     def sync(self) -> None:
@@ -207,9 +205,15 @@ class RunWriter:
             raise ValueError(f"{self.path}: one {what} more than the {planned} planned")
         return index
 
-    def _trust(self, counts: Mapping[h5py.Dataset, int]) -> None:
-        self._file.flush()
-        for done, count in counts.items():
+    def _trust(self, table: str, *counts: int) -> None:
+        """Count the rows of a table, a number a lesion or one for all.
+
+        HDF5 writes what one flush holds in any order, and a kill may fall between: so rows are flushed before
+        their count, and the first lesion, by which a run resumes, is counted last.
+        """
+        counted = [lesion.done[table] for lesion in self._lesions if table in lesion.done]
+        for done, count in reversed(list(zip(counted, counts * len(counted), strict=False))):
+            self._file.flush()
             done[()] = count
         self._file.flush()
 
@@ -321,11 +325,10 @@ def resume(
 ) -> RunWriter:
     """A writer that goes on where a killed or interrupted run stopped; see `RunWriter`.
 
-    Copies the trusted rows of `old_path` into a new file, or only the first
-    `rows` of them (what had been written when a checkpoint was saved).  The old
-    `.part` is replaced only once the copy is whole.
-    Raises InputError where the old file cannot be read, belongs to another run
-    (`digest`), has another layout, or holds fewer rows than asked.
+    Copies the trusted rows of `old_path` into a new file, or only the first `rows` of them (what had been
+    written when a checkpoint was saved).  The old `.part` is replaced only once the copy is whole.
+    Raises InputError where the old file cannot be read, belongs to another run (`digest`), has another
+    layout, or holds fewer rows than asked.
     """
 
     def fill(writer: RunWriter) -> Rows:
@@ -382,7 +385,7 @@ def _copy_tables(source: h5py.File, writer: RunWriter, rows: Rows, old: str | Pa
 
     copy(writer._body, 0, rows.series)
     grow(writer._events, rows.events)
-    counts = {writer._done_events: rows.events}
+    cells_of = []
     for lesion in writer._lesions:
         copy(lesion.series, 0, rows.series)
         for index in range(rows.snapshots):
@@ -390,6 +393,8 @@ def _copy_tables(source: h5py.File, writer: RunWriter, rows: Rows, old: str | Pa
         copy({"offsets": lesion.offsets}, 0, rows.snapshots + 1)
         cells = int(lesion.offsets[rows.snapshots])
         grow(lesion.agents, cells)
-        counted = {"series": rows.series, "snapshots": rows.snapshots, "agents": cells}
-        counts |= {lesion.done[table]: count for table, count in counted.items()}
-    writer._trust(counts)
+        cells_of.append(cells)
+    writer._trust("agents", *cells_of)
+    writer._trust("snapshots", rows.snapshots)
+    writer._trust("series", rows.series)
+    writer._trust("events", rows.events)

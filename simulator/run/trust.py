@@ -40,7 +40,9 @@ def check_facts(path: Path, facts: Mapping[str, Any]) -> None:
 def check_body(path: Path, arrays: Mapping[str, np.ndarray], host: "Host") -> None:
     """Raises InputError where a stored body does not fit the one that it replaces."""
     with _told(path):
-        for name, own in host.arrays().items():
+        drugs = {name.rpartition("/")[0] for name in arrays if name.startswith("drugs/")}
+        for name, own in host.arrays().items():  # a drug comes whole or not at all
+            _require(name in arrays or (name != "time" and name.rpartition("/")[0] not in drugs), name)
             if name in arrays:
                 own, stored = np.asarray(own), arrays[name]
                 _require(stored.dtype == own.dtype and stored.ndim == own.ndim, name)

@@ -56,6 +56,31 @@ def drug_lines(name: str, drug: Drug, model: Model) -> Iterator[str]:
 
 
 def _product_lines(product: CellProduct, model: Model) -> Iterator[str]:
+    yield from _placed_lines(product) if product.placed is not None else _blood_lines(product)
+    traits = [f"{trait} {_plain(value)}" for trait, value in product.traits.items()]
+    if traits:
+        yield f"They become {product.cell} cells with {', '.join(traits)}."
+    fields = {name: field for lesion in model.lesions for name, field in lesion.fields.items()}
+    for name, value in product.secretes.items():
+        yield f"Outside the tumor they secrete {name} at {secretion(value, fields[name])}."
+    if product.rejection is not None:
+        yield (
+            f"A patient with antibodies against the donor kills each dose {_plain(product.rejection.fold)} "
+            "times as fast as the one before."
+        )
+
+
+def _placed_lines(product: CellProduct) -> Iterator[str]:
+    at = product.placed
+    assert at is not None
+    far = "" if at.farthest is None else f" and at most {_amount(at.farthest, 'um')}"
+    yield (
+        f"{_percent(product.viability)} are alive; they are put into the lesions themselves, on free sites "
+        f"at least {_amount(at.nearest, 'um')}{far} from every tumor cell."
+    )
+
+
+def _blood_lines(product: CellProduct) -> Iterator[str]:
     yield (
         f"{_percent(product.viability)} arrive alive; at the first pass the lung holds "
         f"{_percent(product.lung_retention)} of them, where they die with a half-life of "
@@ -68,17 +93,6 @@ def _product_lines(product: CellProduct, model: Model) -> Iterator[str]:
         f"that leaves the blood {_percent(product.liver_spleen_share)} settle in liver and spleen. Settled "
         f"cells die with a half-life of {span(product.half_life)}."
     )
-    traits = [f"{trait} {_plain(value)}" for trait, value in product.traits.items()]
-    if traits:
-        yield f"They become {product.cell} cells with {', '.join(traits)}."
-    fields = {name: field for lesion in model.lesions for name, field in lesion.fields.items()}
-    for name, value in product.secretes.items():
-        yield f"Outside the tumor they secrete {name} at {secretion(value, fields[name])}."
-    if product.rejection is not None:
-        yield (
-            f"A patient with antibodies against the donor kills each dose {_plain(product.rejection.fold)} "
-            "times as fast as the one before."
-        )
 
 
 def _antibody_lines(drug: Antibody, body: Body) -> Iterator[str]:

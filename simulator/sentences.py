@@ -92,6 +92,8 @@ def field_lines(lesion: Lesion) -> Iterator[str]:
                 f"decay length {units.format(_round(math.sqrt(field.diffusion / field.decay)), 'um')}"
             )
         facts.append(f"{units.format(field.start, field.unit)} at the start")
+        if field.edge is not None:
+            facts.append(f"held at {units.format(field.edge, field.unit)} at the walls")
         facts.append(f"voxels of {units.format(field.grid * lesion.block.site, 'um')}")
         if field.traced in lesion.cells:
             facts.append(f"the part that {field.traced} cells make is followed as well")
@@ -211,6 +213,8 @@ def _trait(name: str, start: float | Spread) -> str:
         return f"{name} {_plain(start)}"
     if start.share is not None:
         return f"{name} in {_percent(start.share)} of cells"
+    if start.mean is not None:
+        return f"{name} around {_plain(start.mean)} (normal, sd {_plain(start.sd)}, not below 0)"
     return f"{name} around {_plain(start.median)} (log-normal, sigma {_plain(start.log_sd)})"
 
 

@@ -115,7 +115,7 @@ PLANNED = [
     (kind("empty: {layer: bulk}"), "empty:", ["another name"]),
     (kind("new: {layer: lymphoid, tracked: true}"), "tracked:", ["bulk kinds"]),
     (kind("tumor: {traits: {mhc1: {share: 2}}}"), "2}", ["at most 1"]),
-    (kind("tumor: {traits: {mhc1: {log_sd: 1}}}"), "mhc1:", ["share or a median"]),
+    (kind("tumor: {traits: {mhc1: {log_sd: 1}}}"), "mhc1:", ["one of share, median and mean"]),
     (kind("tumor: {traits: {mhc1: high}}"), "high}", ["not a number"]),
     (kind("tumor: {behaviours: {}}"), "behaviours:", ["'behaviors'"]),
     (does("tumor", "dvide: {base: 1 /d}"), "dvide:", ["'divide'"]),

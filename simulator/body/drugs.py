@@ -31,7 +31,7 @@ class CellDistribution:
     chosen so that `tumor_fraction` of the dose reaches V = `tumor_reference_volume`: arrivals per mL
     follow perfusion, not burden.  Nothing returns from tissue, so every cell meets the split once
     and the propagator is affine in p: (1 − p)·E(0) + p·E(1), both cached, exact for V constant
-    over a step.
+    over a step.  Placed cells are in tumor at once, all of them.
 
     doses : of this product, positive amounts in cells, in order of time.
     sensitized : whether the patient rejects the donor: each earlier dose then speeds up all deaths.
@@ -72,7 +72,9 @@ class CellDistribution:
         if self.inflow.started(t1) == 0:
             return
         density = self.density
-        if density * tumor_volume_ml > 1.0:
+        if self.product.placed is not None:
+            density = 1.0 / tumor_volume_ml if tumor_volume_ml > 0.0 else 0.0
+        elif density * tumor_volume_ml > 1.0:
             density = self._saturate(tumor_volume_ml)
         share = density * tumor_volume_ml
         self.state[_LEFT] = 0.0
@@ -140,7 +142,9 @@ class CellDistribution:
 
 
 def _density(name: str, product: CellProduct, tumor_volume_ml: float) -> float:
-    """Share of the cells leaving the blood that one mL of tumor takes [1/mL]."""
+    """Share of the cells leaving the blood that one mL of tumor takes [1/mL]; 0 for those that are placed."""
+    if product.placed is not None:
+        return 0.0
     death = math.log(2.0) / product.lung_half_life
     released = product.lung_release / (product.lung_release + death)
     reaching = product.viability * (1.0 - product.lung_retention * (1.0 - released))
@@ -221,10 +225,13 @@ def _matrix(product: CellProduct, sources: Sequence[Plasma], share: float, fold:
 
 
 def _entry(product: CellProduct, plasma_rows: int) -> np.ndarray:
-    """Where each cell of a dose goes as it flows in; sums to one."""
+    """Where each cell of a dose goes as it flows in; its places sum to one."""
     entry = np.zeros(_LEFT + 1 + plasma_rows)
-    entry[LUNG] = product.viability * product.lung_retention
-    entry[BLOOD] = product.viability - entry[LUNG]
+    if product.placed is not None:
+        entry[TUMOR] = entry[_LEFT] = product.viability
+    else:
+        entry[LUNG] = product.viability * product.lung_retention
+        entry[BLOOD] = product.viability - entry[LUNG]
     entry[DEAD] = 1.0 - product.viability
     return entry
 

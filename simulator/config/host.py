@@ -6,7 +6,7 @@ from typing import Any
 from ..base import units
 from ..base.errors import did_you_mean
 from . import amounts
-from .host_schema import COVARIATES, Antibody, Body, CellProduct, Covariate, Plasma
+from .host_schema import COVARIATES, THROUGH_BLOOD, Antibody, Body, CellProduct, Covariate, Plasma
 from .names import Scope
 from .reader import Reader
 from .schema import FieldModel
@@ -42,14 +42,15 @@ class HostReader:
         return [(name, child) for name, child in self.present(section) if self.reader.is_name(name, child)]
 
     def fields(self) -> dict[str, FieldModel]:
-        """Every field, `start` in its own unit."""
+        """Every field, `start` and `edge` in its own unit."""
         found = {}
         for name, node in self.named("fields"):
-            read = self.reader.section(FieldModel, node, f"field {name}", ignore=("start",))
-            start = node.get("start")
-            if read is not None and start is not None and start.value is not None:
-                value = self.reader.amount(start, "start", _concentration(read))
-                read = None if value is None else read.model_copy(update={"start": value})
+            read = self.reader.section(FieldModel, node, f"field {name}", ignore=("start", "edge"))
+            for key in ("start", "edge"):
+                given = node.get(key)
+                if read is not None and given is not None and given.value is not None:
+                    value = self.reader.amount(given, key, _concentration(read))
+                    read = None if value is None else read.model_copy(update={key: value})
             if read is not None:
                 found[name] = read
                 self._check_traced(name, read, node, found)
@@ -139,7 +140,8 @@ class HostReader:
             self.scope.holds("kinds", kind, Node(kind, child.key, child.key), f"{name}: `depletes {kind}`")
 
     def _check_product(self, name: str, product: CellProduct, node: Node) -> None:
-        """The kind that arrives is in the tree, in the bulk layer, and has the product's traits."""
+        """The kind that arrives is in the tree and has the product's traits; the way there is known."""
+        self._check_way(name, product, node)
         kinds, at = dict(self.present("cells")), node.get("cell") or node
         cell = kinds.get(product.cell)
         if cell is None:
@@ -149,10 +151,10 @@ class HostReader:
             what = f"{name} gives cells of kind '{product.cell}', which this experiment lacks."
             self.problems.add(what, help, at.where)
             return
-        layer = cell.get("layer")
-        if layer is not None and layer.value == "lymphoid":
-            what = f"{name} gives '{product.cell}', a kind of the lymphoid layer."
-            self.problems.add(what, "Cell products arrive in the bulk layer.", at.where)
+        layer, tracked = cell.get("layer"), cell.get("tracked")
+        if (layer is None or layer.value == "bulk") and (tracked is None or tracked.value is not True):
+            what = f"{name} gives '{product.cell}', a bulk kind whose cells have no identity."
+            self.problems.add(what, "Give the kind `tracked: true`.", at.where)
         own = {trait for trait, _ in self.present("cells", product.cell, "traits")}
         named = [(trait, child.key) for trait, child in self.present("drugs", name, "traits")]
         if product.rejection is not None:
@@ -160,6 +162,23 @@ class HostReader:
         for trait, where in named:
             if trait not in own:
                 self.problems.add(f"{product.cell} has no trait '{trait}'.", did_you_mean(trait, own), where)
+
+    def _check_way(self, name: str, product: CellProduct, node: Node) -> None:
+        """A product comes with the blood, and then all of its way is given; or it is placed."""
+        for key in THROUGH_BLOOD:
+            child = node.get(key)
+            given = child is not None and child.value is not None
+            if product.placed is None and not given:
+                help = f"Add `{key}:`, or `placed: {{}}` for cells that do not come with the blood."
+                self.problems.add(f"drug {name} lacks '{key}'.", help, node.key)
+            elif product.placed is not None and given:
+                what = f"drug {name} is placed: '{key}' means nothing to it."
+                self.problems.add(what, "Remove it, or `placed`.", child.key if child else node.key)
+        if product.placed is not None and product.placed.farthest is not None:
+            if product.placed.farthest <= product.placed.nearest:
+                help = "Give a farthest beyond the nearest, or leave it out."
+                at = node.get("placed") or node
+                self.problems.add(f"drug {name}: there is no place to put it.", help, at.key)
 
     def body(self, fields: dict[str, FieldModel]) -> Body | None:
         """The body; pools of absent kinds and plasma levels of absent fields are idle."""

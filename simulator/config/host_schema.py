@@ -56,27 +56,45 @@ class Rejection(Strict):
     source: str | None = None
 
 
+class Placed(Strict):
+    """Where cells are put that do not come with the blood: on free sites this far from all tumor cells."""
+
+    nearest: Annotated[float, quantity("um", at_least=0)] = 0.0
+    farthest: Annotated[float, quantity("um", above=0)] | None = None  # None: anywhere in the block
+
+
 class CellProduct(Strict):
-    """Living cells given into the blood: first pass through the lung, then wherever the blood goes."""
+    """Living cells given into the blood: first pass through the lung, then wherever the blood goes.
+
+    With `placed` they are put into the lesions themselves, in parts by volume, as by an injection or in a
+    culture; the keys in THROUGH_BLOOD then mean nothing, without it all of them must be given.
+    """
 
     type: Literal["cells"]
     cell: Name  # the kind that arrives in a block
     traits: dict[Name, float] = {}  # start traits this product sets on its cells
     viability: Share = 1.0
     infusion: Time = 0.5
-    lung_retention: Share  # of viable cells, at the first pass
-    lung_half_life: Annotated[float, quantity("h", above=0)]  # of viable cells trapped in the lung
-    lung_release: Annotated[float, quantity("1/h", at_least=0)]  # from lung back to blood
-    blood_half_life: Annotated[float, quantity("h", above=0)]  # free in the blood, all exits together
-    liver_spleen_share: Share  # of the cells that leave the blood
-    tumor_fraction: Share  # of the dose that reaches `tumor_reference_volume` of tumor, alive
-    tumor_reference_volume: Annotated[float, quantity("mL", above=0)]
+    placed: Placed | None = None
+    lung_retention: Share = 0.0  # of viable cells, at the first pass
+    lung_half_life: Annotated[float, quantity("h", above=0)] = 1.0  # of viable cells trapped in the lung
+    lung_release: Annotated[float, quantity("1/h", at_least=0)] = 0.0  # from lung back to blood
+    blood_half_life: Annotated[float, quantity("h", above=0)] = 1.0  # free in the blood, all exits together
+    liver_spleen_share: Share = 0.0  # of the cells that leave the blood
+    tumor_fraction: Share = 0.0  # of the dose that reaches `tumor_reference_volume` of tumor, alive
+    tumor_reference_volume: Annotated[float, quantity("mL", above=0)] = 1.0
     half_life: Annotated[float, quantity("h", above=0)]  # once settled in any tissue
     secretes: dict[Name, Level] = {}  # field: per-cell rate outside the block [field unit·µm³/h]
     rejection: Rejection | None = None
     description: str = ""
     source: str | None = None
 
+
+# What a cell product needs that goes through the blood, and one that is placed does not take.
+THROUGH_BLOOD = (
+    "lung_retention", "lung_half_life", "lung_release", "blood_half_life", "liver_spleen_share",
+    "tumor_fraction", "tumor_reference_volume",
+)  # fmt: skip
 
 Drug = Annotated[Antibody | CellProduct, Key(discriminator="type")]
 

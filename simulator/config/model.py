@@ -109,11 +109,13 @@ class Builder:
                 self._check_spread(start, trait, at, mapped=cell.layer == "bulk" and not cell.tracked)
 
     def _check_spread(self, spread: Spread, trait: str, node: Node, mapped: bool) -> None:
-        if (spread.share is None) == (spread.median is None):
-            help = "Write {share: 0.3} or {median: 1, log_sd: 0.5}."
-            self.problems.add(f"'{trait}' needs either a share or a median.", help, node.key)
-        elif spread.share is not None and spread.log_sd:
-            self.problems.add(f"'{trait}': a share has no log_sd.", "Give a median instead.", node.key)
+        if sum(center is not None for center in (spread.share, spread.median, spread.mean)) != 1:
+            help = "Write {share: 0.3}, {median: 1, log_sd: 0.5} or {mean: 1, sd: 0.25}."
+            self.problems.add(f"'{trait}' needs one of share, median and mean.", help, node.key)
+        elif spread.median is None and spread.log_sd:
+            self.problems.add(f"'{trait}': log_sd goes with a median.", "Give a median.", node.key)
+        elif spread.mean is None and spread.sd:
+            self.problems.add(f"'{trait}': sd goes with a mean.", "Give a mean.", node.key)
         if spread.width is not None and not mapped:
             help = "Only traits of bulk kinds that are not tracked can; remove it."
             self.problems.add(f"'{trait}' cannot form a map.", help, (node.get("width") or node).key)
@@ -210,7 +212,11 @@ class Builder:
                 )
 
     def _check_grids(self, block: Block, fields: dict[str, FieldModel], node: Node) -> None:
-        """A periodic axis holds a whole number of voxels."""
+        """A periodic axis holds a whole number of voxels, and has no walls that could hold a field."""
+        held = [name for name, field in fields.items() if field.edge is not None]
+        if block.walls == "periodic" and held:
+            what = f"{held[0]} is held at the walls of a block that has none."
+            self.problems.add(what, "Remove `edge`, or close the walls.", node.key)
         lengths = [n for n in block.shape if n > 1]
         wrong = [name for name, field in fields.items() if any(n % field.grid for n in lengths)]
         if block.walls == "periodic" and wrong:

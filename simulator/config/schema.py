@@ -55,16 +55,24 @@ class Vocabulary(NamedTuple):
 
 
 class Spread(Strict):
-    """How the start value of a trait varies between cells: a share that has it, or a log-normal.
+    """How the start value of a trait varies between cells: a share that has it, a log-normal, or a normal.
 
-    With `width` the values of seeded bulk cells form a map: neighbors are alike over that distance.
+    Of a normal, values below zero count as zero.  With `width` the values of seeded bulk cells form a map:
+    neighbors are alike over that distance.
     """
 
     share: Share | None = None  # 1 with this probability, else 0
     median: float | None = None
     log_sd: Annotated[float, Key(ge=0)] = 0.0
+    mean: float | None = None
+    sd: Annotated[float, Key(ge=0)] = 0.0
     width: Annotated[float, quantity("um", above=0)] | None = None
     source: str | None = None
+
+    @property
+    def center(self) -> float:
+        """What the values lie around: the share, the median or the mean."""
+        return next((given for given in (self.share, self.median, self.mean) if given is not None), 0.0)
 
 
 class Behavior(Strict):
@@ -90,7 +98,7 @@ class Behavior(Strict):
     half_max: HalfMax | None = None  # migrate: concentration of half receptor occupancy [field unit]
     sensitivity: Positive = 0.01  # migrate: occupancy difference across a site of half-maximal bias
     barrier: Share = 1.0  # migrate: relative chance of a step from stroma into a nest
-    scaled_by: Name | None = None  # secrete, die, lyse: a trait that multiplies the rate
+    scaled_by: Name | None = None  # secrete, divide, die, lyse: a trait that multiplies the rate
     level: Level | None = None  # exchange: the concentration in the blood [field unit]
     rise: Annotated[float, quantity("1/h", above=0)] | None = None  # express: relaxation rate upward
     fall: Annotated[float, quantity("1/h", above=0)] | None = None  # express: relaxation rate downward
@@ -148,6 +156,7 @@ class FieldModel(Strict):
     molar_mass: Annotated[float, quantity("g/mol", above=0)] | None = None
     grid: Literal[1, 2, 4] = 2  # sites per voxel edge
     start: Level = 0.0  # concentration at the start [unit]
+    edge: Level | None = None  # held at the walls of the block by what lies around it; None: closed [unit]
     traced: Name | None = None  # a kind whose share is followed in a field of its own, `FIELD_KIND`
     description: str = ""
     source: str | None = None
@@ -252,7 +261,9 @@ class Lesion(Strict):
         if self.traced is None:
             return self.fields
         name, _, part = self.traced
-        return self.fields | {part: self.fields[name].model_copy(update={"start": 0.0, "traced": None})}
+        whole = self.fields[name]
+        nothing = {"start": 0.0, "traced": None, "edge": None if whole.edge is None else 0.0}
+        return self.fields | {part: whole.model_copy(update=nothing)}
 
 
 class Model(Strict):

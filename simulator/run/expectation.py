@@ -7,7 +7,7 @@ from ..body.course import Dose
 from ..body.regimen import Regimen
 from ..config.host_schema import CellProduct
 from ..config.schema import Lesion, Model, Spread
-from .lesion import block_ml, nodule_ml, recruitment
+from .lesion import block_ml, lesion_volume_ml, nodule_ml, recruitment
 
 _ML_PER_UM3 = 1e-12
 
@@ -48,6 +48,9 @@ def expected_mscs(model: Model, index: int, dose: Dose) -> float:
     product = model.drugs[dose.drug]
     if not isinstance(product, CellProduct):
         return 0.0
+    if product.placed is not None:
+        part = lesion_volume_ml(model, index) / model.body.tumor_volume
+        return dose.amount * product.viability * part
     per_ml = dose.amount * product.tumor_fraction * model.body.homing / product.tumor_reference_volume
     return per_ml * served_ml(model.lesions[index])
 
@@ -84,5 +87,5 @@ def _secretion(lesion: Lesion, product: CellProduct) -> float:
         return secrete.base
     start = cell.traits[secrete.scaled_by]
     if isinstance(start, Spread):
-        start = (start.share if start.share is not None else start.median) or 0.0
+        start = start.center
     return secrete.base * product.traits.get(secrete.scaled_by, start)

@@ -8,7 +8,7 @@ from ..base.rng import make_dice
 from ..body.patient import Host
 from ..config.host_schema import CellProduct
 from ..config.schema import Lesion, Model
-from ..tissue.inputs import Inflow, Inputs
+from ..tissue.inputs import Inflow, Inputs, Placing
 from ..tissue.state import ADMITTED, KILLED
 from ..tissue.step import Block
 from ..tissue.volume import RelativeVolume
@@ -61,14 +61,17 @@ class LesionRun:
         cells = self.count("tumor")
         inputs = self._inputs(host)
         placed = self.block.advance(step, inputs)
+        served = self.block.served_ml
         if inputs.inflow is not None:
-            expected = inputs.inflow.per_ml * self.block.served_ml
+            expected = inputs.inflow.per_ml * served + [
+                at.cells if at else 0.0 for at in inputs.inflow.placed
+            ]
             self.placed = placed + _widened(self.placed, len(placed))
             self.expected = expected + _widened(self.expected, len(expected))
         after = self.block.state.ledger[code]
         self.volume.advance(before, after, cells)
-        ml = self.block.served_ml
-        self.kills_per_ml_h = float(after[KILLED] - before[KILLED]) / (ml * self.volume.dt) if ml else 0.0
+        killed = float(after[KILLED] - before[KILLED])
+        self.kills_per_ml_h = killed / (served * self.volume.dt) if served else 0.0
 
     def _inputs(self, host: Host) -> Inputs:
         """The body's offer: drugs, plasma, blood, and the infused cells on their way."""
@@ -76,13 +79,23 @@ class LesionRun:
         inflow = None
         if products:
             doses = list(products)
+            placed = tuple(self._placing(product, host.arrivals[i]) for i, product in products.items())
             inflow = Inflow(
-                per_ml=host.arrivals[doses],
+                per_ml=np.where([at is None for at in placed], host.arrivals[doses], 0.0),
                 number=np.array([host.doses[i].number for i in doses], np.int64),
                 cell=tuple(product.cell for product in products.values()),
                 traits=tuple(_start_traits(product, host.rejection(i)) for i, product in products.items()),
+                placed=placed,
             )
         return Inputs(host.occupancy, host.plasma, host.blood, host.primed, inflow)
+
+    def _placing(self, product: CellProduct, per_ml: float) -> Placing | None:
+        """What of a dose is put into this lesion now; None for cells that come in at its vessels."""
+        at = product.placed
+        if at is None:
+            return None
+        farthest = math.inf if at.farthest is None else at.farthest
+        return Placing(float(per_ml) * self.volume_ml, at.nearest, farthest)
 
     # --- what is reckoned ----------------------------------------------------------------------
 

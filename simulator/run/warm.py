@@ -1,5 +1,6 @@
 """Compile every kernel once per installation, by a few cells that do a little of everything."""
 
+import math
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import numpy as np
 from ..base.kernel import CACHE_DIR, is_compiled
 from ..base.rng import make_dice
 from ..config.schema import Lesion, Step
-from ..tissue.inputs import Inflow, Inputs
+from ..tissue.inputs import Inflow, Inputs, Placing
 from ..tissue.step import Block as TissueBlock
 
 _DONE = CACHE_DIR / "complete"  # stands where every kernel has been compiled
@@ -59,8 +60,9 @@ def _block(mode: str) -> TissueBlock:
 
 
 def _inflow() -> Inflow:
-    """Enough cells that some arrive."""
-    return Inflow(np.array([1e9]), np.array([1]), ("msc",), ({},))
+    """Enough cells that some arrive, and two that are placed."""
+    placed = (None, Placing(2.0, 0.0, math.inf))
+    return Inflow(np.array([1e9, 0.0]), np.array([1, 2]), ("msc", "cd8"), ({}, {}), placed)
 
 
 def _lesion(mode: str, shape: tuple[int, int, int]) -> Lesion:

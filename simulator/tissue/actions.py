@@ -17,7 +17,7 @@ ACTIONS: dict[str, Action] = {
             "divide",
             "",
             "1/h",
-            ("uses",),
+            ("uses", "scaled_by"),
             _BOTH,
             True,
             "Divides; the daughter takes the nearest free site within reach, and every trait.",

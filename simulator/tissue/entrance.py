@@ -1,19 +1,23 @@
-"""The vessels of a block, and the cells that come in there in a step."""
+"""Where cells come into a block in a step: its vessels, or the free sites on which they are put."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from ..base import threads
+from ..base.rng import STREAM, uniform, uniforms_from
 from . import state as states
-from .entry import admit, arrive, draw_admissions, draw_arrivals, mark_serving
+from .entry import admit, arrive, draw_admissions, draw_arrivals, mark_serving, put_cells
 from .inputs import Inflow, Inputs
-from .state import AGENTS
+from .state import AGENTS, TURNED_AWAY
 
 if TYPE_CHECKING:
     from .step import Block
+
+_ARRIVE = STREAM["arrive"]
 
 
 class Entrance:
@@ -79,12 +83,12 @@ class Entrance:
                 self.brought,
                 _emitters(block),
             )
-        return self._arrive(block, step, inputs.inflow)
-
-    def _arrive(self, block: Block, step: int, inflow: Inflow | None) -> np.ndarray:
-        """Infused cells reach the vessels; returns how many of each dose found a place."""
-        if inflow is None:
+        if inputs.inflow is None:
             return np.zeros(0, np.int64)
+        return self._arrive(block, step, inputs.inflow) + place(block, step, inputs.inflow)
+
+    def _arrive(self, block: Block, step: int, inflow: Inflow) -> np.ndarray:
+        """Infused cells reach the vessels; returns how many of each dose found a place."""
         expected = float(inflow.per_ml.sum())
         if expected <= 0.0:
             return np.zeros(len(inflow.per_ml), np.int64)
@@ -111,6 +115,48 @@ class Entrance:
             inflow.number,
             _presets(block, inflow),
         )
+
+
+def place(block: Block, step: int, inflow: Inflow) -> np.ndarray:
+    """Put the cells of placed doses on free sites, drawn evenly among those far enough from all tumor cells.
+
+    Returns how many of each dose found a site, i8[D].  Where no tumor cell is left any free site will do.
+    """
+    found = np.zeros(len(inflow.per_ml), np.int64)
+    for dose, at in enumerate(inflow.placed):
+        if at is None or at.cells <= 0.0:
+            continue
+        kind, sites = block.kind(inflow.cell[dose]), block.lattice.sites
+        # No lattice has a site of this number, so its die is nobody's.
+        wanted = int(at.cells + uniform(block.dice, _ARRIVE, step, 1 + dose, sites))
+        if wanted == 0:
+            continue
+        distance = _tumor_distance(block)
+        layer = block.state.occupied if block.tables.kinds[kind].lymphoid else block.state.bulk
+        free = np.flatnonzero((layer == 0) & (distance >= at.nearest) & (distance <= at.farthest))
+        u, v = np.empty(sites), np.empty(sites)
+        uniforms_from(block.dice, _ARRIVE, step, 1 + dose, 0, u, v)
+        chosen = np.sort(free[np.argsort(u[free], kind="stable")[:wanted]])
+        _make_room(block, len(chosen))
+        number = int(inflow.number[dose])
+        block.state = states.with_doses(block.state, number)
+        block.state.count[TURNED_AWAY] += wanted - len(chosen)
+        preset = _presets(block, inflow)[dose]
+        put_cells(
+            block.state, block.tables, block.spreads, block.dice, step, chosen, kind, number, preset
+        )  # fmt: skip
+        found[dose] = len(chosen)
+    return found
+
+
+def _tumor_distance(block: Block) -> np.ndarray:
+    """f8[n]: µm from each site to the nearest tumor cell, straight through walls that are joined not."""
+    tumor = block.state.bulk == block.kind("tumor")
+    if not tumor.any():
+        return np.full(block.lattice.sites, block.lesion.block.site)
+    shape = (block.lattice.nz, block.lattice.ny, block.lattice.nx)
+    sites = ndimage.distance_transform_edt(~tumor.reshape(shape)).ravel()
+    return sites * block.lesion.block.site
 
 
 def _emitters(block: Block) -> np.ndarray:

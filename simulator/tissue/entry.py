@@ -192,7 +192,9 @@ def arrive(
     number,
     preset,
 ):
-    """Put arriving cells on free bulk sites near their vessels, else in place of the nearest tumor cell.
+    """Put arriving cells on free sites of their layer near their vessels.
+
+    Who finds none: a bulk cell takes the place of the nearest tumor cell, a lymphoid one is turned away.
 
     share : f8[D], cumulative share of each dose in this step's arrivals; kind_of, number : i8[D], the kind
     and the number of a dose; preset : f8[D, columns], traits its product sets (nan: drawn); displaced : the
@@ -206,7 +208,13 @@ def arrive(
             while dose < len(share) - 1 and u >= share[dose]:
                 dose += 1
             kind = kind_of[dose]
-            site = free_site_near(state, lattice, near, 0, vessels[i], v)
+            layer = int(tables.kinds[kind].lymphoid)
+            site = vessels[i]
+            if layer == 0 or state.lymphoid[site] >= 0:
+                site = free_site_near(state, lattice, near, layer, site, v)
+            if site < 0 and layer == 1:
+                state.count[TURNED_AWAY] += 1
+                continue
             if site < 0:
                 site = nearest_of_kind(state, lattice, near, vessels[i], displaced)
                 if site < 0:
@@ -214,15 +222,28 @@ def arrive(
                     continue
                 state.ledger[displaced, EXPORTED] += 1
                 leave_behind(state, site, 0)
-            slot = add_agent(state, tables, kind, site, step, number[dose])
-            draw_traits(state, tables, spreads, dice, step, slot)
-            for c in range(preset.shape[1]):
-                if not np.isnan(preset[dose, c]):
-                    state.trait[slot, c] = preset[dose, c]
-            state.ledger[kind, ADMITTED] += 1
-            state.brought[kind, number[dose], CAME] += 1
+            put_cell(state, tables, spreads, dice, step, site, kind, number[dose], preset[dose])
             placed[dose] += 1
     return placed
+
+
+@kernel(allocates=True)
+def put_cells(state, tables, spreads, dice, step, sites, kind, number, preset):
+    """Put one cell of a dose on each of these free sites, i8; preset : f8[columns], as in `arrive`."""
+    for i in range(len(sites)):
+        put_cell(state, tables, spreads, dice, step, sites[i], kind, number, preset)
+
+
+@kernel
+def put_cell(state, tables, spreads, dice, step, site, kind, number, preset):
+    """A cell of a dose on a free site: its traits, and the books."""
+    slot = add_agent(state, tables, kind, site, step, number)
+    draw_traits(state, tables, spreads, dice, step, slot)
+    for c in range(len(preset)):
+        if not np.isnan(preset[c]):
+            state.trait[slot, c] = preset[c]
+    state.ledger[kind, ADMITTED] += 1
+    state.brought[kind, number, CAME] += 1
 
 
 @kernel

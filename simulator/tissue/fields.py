@@ -112,6 +112,30 @@ def uptake_grid(fields: Fields, f: int) -> np.ndarray:
     return fields.u[fields.at_u[f] :][: math.prod(shape)].reshape(shape)
 
 
+def clear(fields: Fields, f: int) -> None:
+    """Field f has neither sources nor uptake."""
+    as_grid(fields, fields.s, f)[...] = 0.0
+    uptake_grid(fields, f)[...] = 0.0
+
+
+def hold_edges(fields: Fields, f: int, level: float) -> None:
+    """Add what holds field f at `level` on the walls of the block: to its sources and its uptake.
+
+    A wall is half a voxel h away from its voxels, so the flux D (level − c) / (h/2) enters through each face:
+    2D/h² per volume.  A slab has no walls above and below.
+    """
+    s, u = as_grid(fields, fields.s, f), uptake_grid(fields, f)
+    sites = (fields.gz[f], fields.gy[f], fields.gx[f])
+    for axis, extent in enumerate(s.shape):
+        if axis == 0 and fields.gz[f] == 1 and extent == 1:
+            continue
+        rate = 2.0 * float(fields.diffusion[f]) / (float(sites[axis]) * fields.spacing) ** 2
+        for end in (0, extent - 1):
+            wall = tuple(end if other == axis else slice(None) for other in range(3))
+            u[wall] += rate
+            s[wall] += rate * level
+
+
 class Solver:
     """Advances the fields of one block.
 

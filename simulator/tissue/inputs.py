@@ -1,8 +1,17 @@
 """What the body hands a block for one step."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Placing(NamedTuple):
+    """Cells of a dose that are put on free sites of the block: how many, how far from all tumor cells."""
+
+    cells: float  # expected in this step
+    nearest: float  # um
+    farthest: float  # um
 
 
 @dataclass(frozen=True)
@@ -13,6 +22,7 @@ class Inflow:
     number: np.ndarray  # i8[D] number of the dose
     cell: tuple[str, ...]  # kind of the cells
     traits: tuple[dict[str, float], ...]  # start traits the product sets
+    placed: tuple[Placing | None, ...] = ()  # of doses that do not come in at vessels; () where none is
 
 
 @dataclass(frozen=True)

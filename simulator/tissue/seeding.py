@@ -66,7 +66,10 @@ def _draw_maps(state: State, lesion: Lesion, lattice: Lattice, names: Names, dic
             state.site_trait[sites, column] = quantile[sites] < spread.share
         else:
             deviate = special.ndtri(quantile[sites])
-            state.site_trait[sites, column] = spread.median * np.exp(spread.log_sd * deviate)
+            if spread.mean is not None:
+                state.site_trait[sites, column] = np.maximum(0.0, spread.mean + spread.sd * deviate)
+            else:
+                state.site_trait[sites, column] = spread.median * np.exp(spread.log_sd * deviate)
 
 
 def smooth_noise(lattice: Lattice, width: float, dice, stream: str, part: int) -> np.ndarray:

@@ -91,6 +91,8 @@ class Block:
                 (self.tables.exchange[what][:, f] >= 0).any() for what in ("secrete", "take_up", "exchange")
             )
         ]
+        substances = [lesion.substances[name] for name in self.names.fields]
+        self.edges = {f: held.edge for f, held in enumerate(substances) if held.edge is not None}
         kinds = range(1, len(self.names.kinds))
         active = [kind for kind in kinds if self.tables.kinds[kind].active]
         self._bulk_fields, self._bulk_senses_traits = self._sensed_by(active)
@@ -121,6 +123,7 @@ class Block:
         """Fields of one grid that cells make or take up: their sources are gathered together."""
         exchange = self.tables.exchange
         taken = ((exchange.take_up >= 0) | (exchange.exchange >= 0)).any(axis=0)[: len(self.names.fields)]
+        taken[list(self.edges)] = True
         self.fields = field_solver.with_uptake(self.fields, taken)
         self.solver = field_solver.Solver(self.fields)
         grids = [tuple(sites) for sites in zip(self.fields.gz, self.fields.gy, self.fields.gx, strict=True)]
@@ -213,7 +216,12 @@ class Block:
             )
         for f in self.sourced:
             self.secreted[f] = field_solver.as_grid(self.fields, self.fields.s, f).mean()
-        filled = [f for f in self.sourced if not self._is_empty(f)]
+        for f, level in self.edges.items():
+            if f not in self.sourced:
+                field_solver.clear(self.fields, f)
+            field_solver.hold_edges(self.fields, f, level)
+        moving = sorted({*self.sourced, *self.edges})
+        filled = [f for f in moving if f in self.edges or not self._is_empty(f)]
         self.solver.solve_all([f for f in filled if f in self._read], self.step.fields)
         if step % self.day == 0:
             self.solver.solve_all([f for f in filled if f not in self._read], self.day * self.step.tissue)

@@ -14,15 +14,15 @@ from .rules import Names
 _TRAIT = STREAM["trait"]
 _FOUNDER = STREAM["founder"]
 
-CONSTANT, SHARE, LOG_NORMAL = range(3)
+CONSTANT, SHARE, LOG_NORMAL, NORMAL = range(4)
 
 
 class Spreads(NamedTuple):
     """How start values vary between cells; K kinds, C columns."""
 
     form: np.ndarray  # u1[K, C]
-    value: np.ndarray  # f8[K, C] the constant, the share, or the median
-    log_sd: np.ndarray  # f8[K, C]
+    value: np.ndarray  # f8[K, C] the constant, the share, the median, or the mean
+    sd: np.ndarray  # f8[K, C] of a normal; of a log-normal, that of the logarithm
 
 
 def compile_spreads(lesion: Lesion, names: Names, founders: bool = False) -> Spreads:
@@ -56,23 +56,29 @@ def _fill(spreads: Spreads, code: int, column: int, start: float | Spread) -> No
     elif start.share is not None:
         spreads.form[code, column] = SHARE
         spreads.value[code, column] = start.share
+    elif start.mean is not None:
+        spreads.form[code, column] = NORMAL
+        spreads.value[code, column] = start.mean
+        spreads.sd[code, column] = start.sd
     else:
         spreads.form[code, column] = LOG_NORMAL
         spreads.value[code, column] = start.median
-        spreads.log_sd[code, column] = start.log_sd
+        spreads.sd[code, column] = start.log_sd
 
 
 @kernel
 def start_value(spreads, kind, column, u, v):
-    """A start value: the constant, 1 with a probability, or a log-normal (Box–Muller)."""
+    """A start value: the constant, 1 with a probability, a log-normal or a normal ≥ 0 (Box–Muller)."""
     value = spreads.value[kind, column]
     form = spreads.form[kind, column]
     if form == SHARE:
         return 1.0 if u < value else 0.0
+    if form == CONSTANT:
+        return value
+    z = math.sqrt(-2.0 * math.log(u)) * math.cos(2.0 * math.pi * v)
     if form == LOG_NORMAL:
-        z = math.sqrt(-2.0 * math.log(u)) * math.cos(2.0 * math.pi * v)
-        return value * math.exp(spreads.log_sd[kind, column] * z)
-    return value
+        return value * math.exp(spreads.sd[kind, column] * z)
+    return max(0.0, value + spreads.sd[kind, column] * z)
 
 
 @kernel

@@ -198,6 +198,49 @@ def test_further_trials_are_emulated_on_what_this_one_taught(finished, tmp_path)
     assert "Further trials" in (other.path / "synopsis.md").read_text(encoding="utf-8")
 
 
+def read(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def with_untreated(folder: Path) -> Path:
+    file = trial_file(folder)
+    text = file.read_text(encoding="utf-8").replace("protocol.yaml}", "protocol.yaml, untreated: true}")
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_same_patients_are_followed_without_a_dose(finished, tmp_path):
+    (trial, _, _), _ = finished
+    done = execute(with_untreated(tmp_path), tmp_path / "out")
+    assert done.trial.decisions == trial.decisions  # the trial itself is as ever
+    runs = [run for run in done.results.plan.runs if run.arm == "untreated"]
+    assert len(runs) == len(trial.slots)
+    for run in runs:
+        assert "dose" not in list(sim.read(tmp_path / f"out/runs/{run.digest}.h5").events["type"])
+    rows = {row["PARAMCD"]: row for row in read(done.path / "counterfactual.csv")}
+    volume = rows["LOGVOL"]
+    dosed = sum(one.first_dose is not None for one in trial.treated)
+    assert (int(volume["BETTER"]), int(volume["WORSE"])) == (dosed, 0)  # the fake product slows growth
+    assert float(volume["HIGH"]) < 0.0 < float(volume["CORRELATION"])
+    assert float(rows["OS"]["TREATED"]) >= float(rows["OS"]["UNTREATED"])
+    power = read(done.path / "power.csv")
+    assert {(row["PARAMCD"], row["TEST"]) for row in power} == {
+        ("ORR", "Fisher"), ("DCR", "Fisher"), ("PFS", "log-rank"), ("OS", "log-rank"),
+    }  # fmt: skip
+    assert all(0.0 <= float(row["POWER"]) <= 1.0 for row in power)
+    synopsis = (done.path / "synopsis.md").read_text(encoding="utf-8")
+    assert "The same patients without a dose" in synopsis and "What a real trial would show" in synopsis
+
+
+def test_a_product_that_does_nothing_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial_fakes, "SLOWED", 0.0)
+    done = execute(with_untreated(tmp_path), tmp_path / "out")
+    for row in read(done.path / "counterfactual.csv"):
+        if row["PARAMCD"] == "LOGVOL":
+            assert float(row["DIFFERENCE"]) == 0.0 and float(row["P"]) == 1.0
+
+
 def test_a_file_overrides_single_doses_of_single_patients(finished, tmp_path):
     (trial, _, _), _ = finished
     file = trial_file(tmp_path)

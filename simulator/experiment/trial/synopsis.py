@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...clinic import office
+from ...clinic.counterfactual import NO_LEVEL
 from ...clinic.endpoints import PARAMETERS
 from ...clinic.escalation import RARE, table_text
 from ...clinic.survival import kaplan_meier
@@ -13,6 +14,7 @@ from ...clinic.tables import Rows
 from ...clinic.trial import Trial
 from ..designs.compare import FEW_MSCS
 from ..words import count
+from .simulate import arm_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +28,9 @@ def synopsis(trial: Trial, listings: Mapping[str, Rows], runs: "pd.DataFrame") -
     parts = {
         header.title: _opening(trial),
         "Activity": _activity(trial, listings),
-        "What the blocks met": _blocks(runs),
+        "The same patients without a dose": _counterfactual(listings),
+        "What a real trial would show": _power(listings),
+        "What the blocks met": _blocks(runs[runs["arm"] != arm_of(NO_LEVEL)]),
         "Dose": _dose(trial, listings),
         "Further trials": _further(listings),
         "Safety": _safety(trial, listings),
@@ -61,7 +65,46 @@ def _activity(trial: Trial, listings: Mapping[str, Rows]) -> Iterator[str]:
     yield ""
     yield (
         "Intervals are exact (Clopper–Pearson, 95 %). There is no control arm: whether the product did "
-        "anything is asked by giving the same patients nothing, in an experiment with arms."
+        "anything is asked by giving the same patients nothing, `trial: {untreated: true}`."
+    )
+
+
+def _counterfactual(listings: Mapping[str, Rows]) -> Iterator[str]:
+    """Each patient against himself or herself; pairing takes the differences between patients out."""
+    if "counterfactual" not in listings:
+        return
+    yield "| | treated | untreated | difference | correlation | better · worse |"
+    yield "|---|---|---|---|---|---|"
+    for row in listings["counterfactual"]:
+        difference = f"{row['DIFFERENCE']:.3g} ({row['LOW']:.3g} to {row['HIGH']:.3g})"
+        rho = "–" if np.isnan(row["CORRELATION"]) else f"{row['CORRELATION']:.2f}"
+        yield (
+            f"| {row['PARAM']} | {row['TREATED']:.3g} | {row['UNTREATED']:.3g} | {difference} | {rho} "
+            f"| {row['BETTER']} · {row['WORSE']} |"
+        )
+    yield ""
+    yield (
+        "Treated minus untreated, patient by patient: same tumor, same dice, 95 % intervals. No real trial "
+        "can see this: to know a difference as well without pairing takes 1 / (1 − correlation) times the "
+        "patients."
+    )
+
+
+def _power(listings: Mapping[str, Rows]) -> Iterator[str]:
+    """Other patients in either arm: what a real trial of some size would tell."""
+    if "power" not in listings:
+        return
+    sizes = sorted({row["PATIENTS"] for row in listings["power"]})
+    yield f"| | {' | '.join(f'{size} an arm' for size in sizes)} |"
+    yield f"|---|{'---|' * len(sizes)}"
+    for code, test in dict.fromkeys((row["PARAMCD"], row["TEST"]) for row in listings["power"]):
+        mine = {row["PATIENTS"]: row for row in listings["power"] if row["PARAMCD"] == code}
+        shares = [f"{100 * mine[size]['POWER']:.1f} % ± {100 * mine[size]['ERROR']:.1f}" for size in sizes]
+        yield f"| {code}, {test} | {' | '.join(shares)} |"
+    yield ""
+    yield (
+        "Chance that a parallel trial, with other patients in its control arm, finds a difference at the 5 % "
+        "level. About 5 % or less means that it cannot tell the product from nothing."
     )
 
 

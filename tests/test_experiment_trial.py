@@ -139,10 +139,14 @@ def test_cohorts_follow_the_design_and_wait_for_its_decisions(finished):
     assert [d["level"] for d in trial.decisions[: len(trial.history)]] == [c.level for c in trial.history]
 
 
-def test_patients_are_the_same_people_whatever_the_design(finished, tmp_path):
+@pytest.mark.parametrize(
+    ("design", "also"), [("crm", ()), ("boin12", (("\n  target: 0.35", "\n  dlt_limit: 0.35"),))]
+)
+def test_patients_are_the_same_people_whatever_the_design(finished, tmp_path, design, also):
     (trial, _, _), _ = finished
-    file = trial_file(tmp_path, ("design: boin ", "design: crm "))
+    file = trial_file(tmp_path, ("design: boin ", f"design: {design} "), *also)
     other = execute(file, tmp_path / "out").trial
+    assert type(other.protocol.design).__name__.lower() == design
     for one, same in zip(trial.treated, other.treated, strict=True):
         assert one.patient == same.patient
         if one.level == same.level:

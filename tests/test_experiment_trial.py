@@ -15,6 +15,7 @@ from simulator.clinic.trial import EXPANSION
 from simulator.config.catalogue import shipped
 from simulator.experiment.trial import execute as trials
 from simulator.experiment.trial.simulate import Mechanism
+from simulator.report import page
 
 SMALL = ["block.shape=[8, 8, 8]", "burn_in=0 d"]
 FILE = shipped() / "experiments/nct06446050.yaml"
@@ -235,14 +236,15 @@ def test_the_same_patients_are_followed_without_a_dose(finished, tmp_path):
     assert all(0.0 <= float(row["POWER"]) <= 1.0 for row in power)
     synopsis = (done.path / "synopsis.md").read_text(encoding="utf-8")
     assert "The same patients without a dose" in synopsis and "What a real trial would show" in synopsis
+    assert "Without a dose" in page.write(tmp_path / "out").read_text(encoding="utf-8")
 
 
 def test_a_product_that_does_nothing_changes_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(trial_fakes, "SLOWED", 0.0)
     done = execute(with_untreated(tmp_path), tmp_path / "out")
-    for row in read(done.path / "counterfactual.csv"):
-        if row["PARAMCD"] == "LOGVOL":
-            assert float(row["DIFFERENCE"]) == 0.0 and float(row["P"]) == 1.0
+    rows = {row["PARAMCD"]: row for row in read(done.path / "counterfactual.csv")}
+    assert (float(rows["LOGVOL"]["DIFFERENCE"]), float(rows["LOGVOL"]["P"])) == (0.0, 1.0)
+    assert (rows["LOGVOL"]["BETTER"], rows["LOGVOL"]["WORSE"]) == ("0", "0")
 
 
 def test_a_file_overrides_single_doses_of_single_patients(finished, tmp_path):

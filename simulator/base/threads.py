@@ -7,7 +7,7 @@ summed slab by slab in order: the thread count cannot reach a result.
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 _pool: ThreadPoolExecutor | None = None
@@ -74,7 +74,9 @@ def over_items(function: Callable[[Any], object], items: Sequence) -> None:
         finally:
             _of_thread.busy = False
 
-    for future in [_pool.submit(alone, item) for item in items]:
+    futures = [_pool.submit(alone, item) for item in items]
+    wait(futures)
+    for future in futures:
         future.result()
 
 

@@ -17,10 +17,20 @@ from .protocol import Protocol
 from .tables import Rows
 from .treated import Simulated, Treated, live, realized
 
+# What has to be said beside each of the two tables.
+PAIRED = (
+    "Treated minus untreated, patient by patient: same tumor, same dice, 95 % intervals. No real trial can "
+    "see this: to know a difference as well without pairing takes 1 / (1 − correlation) times the patients."
+)
+PARALLEL = (
+    "Chance that a parallel trial, with other patients in its control arm, finds a difference at the 5 % "
+    "level. About 5 % or less means that it cannot tell the product from nothing."
+)
 NO_LEVEL = 0  # the level of those who are given nothing
 NOT_GIVEN = "not given"
 _RATES = {"ORR": ("Objective response", OBJECTIVE), "DCR": ("Disease control", CONTROL)}
 _TIMES = ("PFS", "OS")
+_CELL_MM3 = 3.4e-6  # a site of 15 µm
 _SIZES = (30, 100, 300)  # patients an arm of a real trial
 
 
@@ -63,10 +73,13 @@ def compared(treated: Sequence[Treated], without: Sequence[Treated], horizon: fl
 
 
 def compared_volumes(first: np.ndarray, second: np.ndarray, day: float) -> Rows:
-    """The same for the log of the whole tumor volume on a day; mm³ of each patient, treated and not."""
-    a, b = np.log(np.maximum(first, 1e-9)), np.log(np.maximum(second, 1e-9))
+    """The same for the log of the whole tumor volume on a day; mm³ of each patient, treated and not.
+
+    The mechanism goes on after a death, so every patient counts.  A tumor that is gone counts as one cell's.
+    """
+    a, b = (np.log(np.maximum(volumes, _CELL_MM3)) for volumes in (first, second))
     mean = contrasts.paired_means(a, b)
-    name = f"Log of the tumor volume on day {day:g}"
+    name = f"Log of the tumor volume on day {day:.0f}"
     return [_row("LOGVOL", name, "1", a.mean(), b.mean(), mean, int((a < b).sum()), int((a > b).sum()))]
 
 

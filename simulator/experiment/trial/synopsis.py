@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...clinic import office
-from ...clinic.counterfactual import NO_LEVEL
+from ...clinic.counterfactual import NO_LEVEL, PAIRED, PARALLEL
 from ...clinic.endpoints import PARAMETERS
 from ...clinic.escalation import RARE, table_text
 from ...clinic.survival import kaplan_meier
@@ -63,10 +63,13 @@ def _activity(trial: Trial, listings: Mapping[str, Rows]) -> Iterator[str]:
         medians = [_median(listings["adtte"], name, code) for code in ("PFS", "OS")]
         yield f"| {name} | {rates[name, 'ORR']['N']} | {' | '.join(cells)} | {' | '.join(medians)} |"
     yield ""
-    yield (
-        "Intervals are exact (Clopper–Pearson, 95 %). There is no control arm: whether the product did "
-        "anything is asked by giving the same patients nothing, `trial: {untreated: true}`."
+    asked = (
+        "is told by the same patients without a dose, below"
+        if "counterfactual" in listings
+        else "is asked by giving the same patients nothing, `trial: {untreated: true}`"
     )
+    yield "Intervals are exact (Clopper–Pearson, 95 %)."
+    yield f"There is no control arm: whether the product did anything {asked}."
 
 
 def _counterfactual(listings: Mapping[str, Rows]) -> Iterator[str]:
@@ -82,12 +85,7 @@ def _counterfactual(listings: Mapping[str, Rows]) -> Iterator[str]:
             f"| {row['PARAM']} | {row['TREATED']:.3g} | {row['UNTREATED']:.3g} | {difference} | {rho} "
             f"| {row['BETTER']} · {row['WORSE']} |"
         )
-    yield ""
-    yield (
-        "Treated minus untreated, patient by patient: same tumor, same dice, 95 % intervals. No real trial "
-        "can see this: to know a difference as well without pairing takes 1 / (1 − correlation) times the "
-        "patients."
-    )
+    yield f"\n{PAIRED}"
 
 
 def _power(listings: Mapping[str, Rows]) -> Iterator[str]:
@@ -101,11 +99,7 @@ def _power(listings: Mapping[str, Rows]) -> Iterator[str]:
         mine = {row["PATIENTS"]: row for row in listings["power"] if row["PARAMCD"] == code}
         shares = [f"{100 * mine[size]['POWER']:.1f} % ± {100 * mine[size]['ERROR']:.1f}" for size in sizes]
         yield f"| {code}, {test} | {' | '.join(shares)} |"
-    yield ""
-    yield (
-        "Chance that a parallel trial, with other patients in its control arm, finds a difference at the 5 % "
-        "level. About 5 % or less means that it cannot tell the product from nothing."
-    )
+    yield f"\n{PARALLEL}"
 
 
 def _share(row: Mapping[str, Any]) -> str:

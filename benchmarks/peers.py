@@ -52,12 +52,14 @@ def _run(name: str, days: float | None, count: int) -> tuple[float, str]:
     try:
         start = clock()
         simulation = Simulation(experiment.model(arm, 1, "treatment"), (1, 1, 1))
+        seconds = clock() - start
         block = simulation.lesions[0].block
         cell_hours, first = 0.0, living(block)
         for _ in range(round(hours / simulation.dt)):
+            start = clock()
             simulation.advance()
+            seconds += clock() - start
             cell_hours += simulation.dt * living(block)
-        seconds = clock() - start
     finally:
         threads.set_threads(1)
     shape = "×".join(map(str, experiment.model(arm, 1, "treatment").lesions[0].block.shape))

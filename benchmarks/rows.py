@@ -51,7 +51,7 @@ def _busy() -> str:
         return ""
     load = os.getloadavg()[0]
     warning = (
-        ".  Other programs ran meanwhile: figures by the clock are too slow, `threads` most"
+        ": other programs ran, so that figures by the clock are too slow, `threads` most"
         if load > 0.5
         else ""
     )

@@ -41,7 +41,7 @@ def changed(data: bytes, dice: random.Random, tokens: list[bytes] = EXTREMES) ->
                 out[place : place + length] = out[other : other + length]
             case 6 if dice.random() < 0.2:
                 del out[place:]
-    return bytes(out)
+    return bytes(out) if out != data else changed(data, dice, tokens)
 
 
 def survive(attempt: Callable[[random.Random, Path], None], count: int, seed: int) -> int:

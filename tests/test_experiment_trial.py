@@ -15,6 +15,7 @@ from simulator.clinic.trial import EXPANSION
 from simulator.config.catalogue import shipped
 from simulator.experiment.trial import execute as trials
 from simulator.experiment.trial.simulate import Mechanism
+from simulator.report import page
 
 SMALL = ["block.shape=[8, 8, 8]", "burn_in=0 d"]
 FILE = shipped() / "experiments/nct06446050.yaml"
@@ -139,10 +140,14 @@ def test_cohorts_follow_the_design_and_wait_for_its_decisions(finished):
     assert [d["level"] for d in trial.decisions[: len(trial.history)]] == [c.level for c in trial.history]
 
 
-def test_patients_are_the_same_people_whatever_the_design(finished, tmp_path):
+@pytest.mark.parametrize(
+    ("design", "also"), [("crm", ()), ("boin12", (("\n  target: 0.35", "\n  dlt_limit: 0.35"),))]
+)
+def test_patients_are_the_same_people_whatever_the_design(finished, tmp_path, design, also):
     (trial, _, _), _ = finished
-    file = trial_file(tmp_path, ("design: boin ", "design: crm "))
+    file = trial_file(tmp_path, ("design: boin ", f"design: {design} "), *also)
     other = execute(file, tmp_path / "out").trial
+    assert type(other.protocol.design).__name__.lower() == design
     for one, same in zip(trial.treated, other.treated, strict=True):
         assert one.patient == same.patient
         if one.level == same.level:
@@ -196,6 +201,50 @@ def test_further_trials_are_emulated_on_what_this_one_taught(finished, tmp_path)
         (fitted,) = csv.DictReader(table)
     assert float(fitted["slope"]) < 0.0  # the fake product slows growth
     assert "Further trials" in (other.path / "synopsis.md").read_text(encoding="utf-8")
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def with_untreated(folder: Path) -> Path:
+    file = trial_file(folder)
+    text = file.read_text(encoding="utf-8").replace("protocol.yaml}", "protocol.yaml, untreated: true}")
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_same_patients_are_followed_without_a_dose(finished, tmp_path):
+    (trial, _, _), _ = finished
+    done = execute(with_untreated(tmp_path), tmp_path / "out")
+    assert done.trial.decisions == trial.decisions  # the trial itself is as ever
+    runs = [run for run in done.results.plan.runs if run.arm == "untreated"]
+    assert len(runs) == len(trial.slots)
+    for run in runs:
+        assert "dose" not in list(sim.read(tmp_path / f"out/runs/{run.digest}.h5").events["type"])
+    rows = {row["PARAMCD"]: row for row in read(done.path / "counterfactual.csv")}
+    volume = rows["LOGVOL"]
+    dosed = sum(one.first_dose is not None for one in trial.treated)
+    assert (int(volume["BETTER"]), int(volume["WORSE"])) == (dosed, 0)  # the fake product slows growth
+    assert float(volume["HIGH"]) < 0.0 < float(volume["CORRELATION"])
+    assert float(rows["OS"]["TREATED"]) >= float(rows["OS"]["UNTREATED"])
+    power = read(done.path / "power.csv")
+    assert {(row["PARAMCD"], row["TEST"]) for row in power} == {
+        ("ORR", "Fisher"), ("DCR", "Fisher"), ("PFS", "log-rank"), ("OS", "log-rank"),
+    }  # fmt: skip
+    assert all(0.0 <= float(row["POWER"]) <= 1.0 for row in power)
+    synopsis = (done.path / "synopsis.md").read_text(encoding="utf-8")
+    assert "The same patients without a dose" in synopsis and "What a real trial would show" in synopsis
+    assert "Without a dose" in page.write(tmp_path / "out").read_text(encoding="utf-8")
+
+
+def test_a_product_that_does_nothing_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial_fakes, "SLOWED", 0.0)
+    done = execute(with_untreated(tmp_path), tmp_path / "out")
+    rows = {row["PARAMCD"]: row for row in read(done.path / "counterfactual.csv")}
+    assert (float(rows["LOGVOL"]["DIFFERENCE"]), float(rows["LOGVOL"]["P"])) == (0.0, 1.0)
+    assert (rows["LOGVOL"]["BETTER"], rows["LOGVOL"]["WORSE"]) == ("0", "0")
 
 
 def test_a_file_overrides_single_doses_of_single_patients(finished, tmp_path):

@@ -130,9 +130,7 @@ def poisson(u, mean):
         return 0
     mean = min(mean, MOST_EXPECTED)
     count = max(0, int(mean - 9.0 * math.sqrt(mean)) - 20)  # the tail below is under the last bit of u
-    term = (
-        math.exp(-mean) if count == 0 else math.exp(count * math.log(mean) - mean - math.lgamma(count + 1.0))
-    )
+    term = math.exp(count * math.log(mean) - mean - math.lgamma(count + 1.0))
     total = term
     while u > total:
         count += 1

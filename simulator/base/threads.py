@@ -5,11 +5,14 @@ summed slab by slab in order: the thread count cannot reach a result.
 """
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
 
 _pool: ThreadPoolExecutor | None = None
 _threads = 1
+_of_thread = threading.local()  # `busy` in a thread that works on an item of its own
 
 
 def set_threads(count: int) -> None:
@@ -38,7 +41,7 @@ def over_slabs(function: Callable, length: int, *args, slab: int = 0) -> list:
     if slab == 0:
         slab = max(1, -(-length // _threads))
     cuts = [(start, min(start + slab, length)) for start in range(0, length, slab)]
-    if _pool is None or len(cuts) == 1:
+    if _pool is None or len(cuts) == 1 or _is_busy():
         return [function(*args, start, stop) for start, stop in cuts]
     futures = [_pool.submit(function, *args, start, stop) for start, stop in cuts]
     return [future.result() for future in futures]
@@ -46,12 +49,39 @@ def over_slabs(function: Callable, length: int, *args, slab: int = 0) -> list:
 
 def over_workers(function: Callable[[int], object], workers: int) -> None:
     """Call `function(worker)` for every worker from 0 on, at once; what they share they must guard."""
-    if _pool is None or workers == 1:
+    if _pool is None or workers == 1 or _is_busy():
         for worker in range(workers):
             function(worker)
         return
     for future in [_pool.submit(function, worker) for worker in range(workers)]:
         future.result()
+
+
+def over_items(function: Callable[[Any], object], items: Sequence) -> None:
+    """Call `function(item)` for every item, several at once where there are as many items as threads.
+
+    What is called must not share what it writes; within it, `over_slabs` and `over_workers` are serial.
+    """
+    if _pool is None or len(items) < _threads:
+        for item in items:
+            function(item)
+        return
+
+    def alone(item: Any) -> None:
+        _of_thread.busy = True
+        try:
+            function(item)
+        finally:
+            _of_thread.busy = False
+
+    futures = [_pool.submit(alone, item) for item in items]
+    wait(futures)
+    for future in futures:
+        future.result()
+
+
+def _is_busy() -> bool:
+    return getattr(_of_thread, "busy", False)
 
 
 def available_cpus() -> tuple[int, str]:

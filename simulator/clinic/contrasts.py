@@ -8,6 +8,7 @@ anew; the answer is a power.
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -75,6 +76,32 @@ class PairedTimes:
     unknown: int
 
 
+class PairedMeans(NamedTuple):
+    """A quantity of the same patients in two arms; difference of the means, first minus second."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    correlation: float
+
+
+def paired_means(first: np.ndarray, second: np.ndarray, level: float = 0.95) -> PairedMeans:
+    """Compare float[n], a patient a place in both, by Student's t."""
+    from scipy import special
+
+    _same_patients(len(first), len(second))
+    differences = first - second
+    n, mean, sd = len(first), float(differences.mean()), float(differences.std(ddof=1))
+    error = sd / math.sqrt(n)
+    half = float(special.stdtrit(n - 1, 0.5 + 0.5 * level)) * error
+    if error > 0.0:
+        p_value = 2.0 * float(special.stdtr(n - 1, -abs(mean) / error))
+    else:
+        p_value = 1.0 if mean == 0.0 else 0.0
+    return PairedMeans(mean, mean - half, mean + half, p_value, _correlation(first, second))
+
+
 def paired_times(
     first: tuple[np.ndarray, np.ndarray],
     second: tuple[np.ndarray, np.ndarray],
@@ -87,21 +114,11 @@ def paired_times(
     doi:10.1007/s10985-004-4771-0), which without censoring is the time lived up to the horizon; their
     differences are compared by Student's t.
     """
-    from scipy import special
-
     _same_patients(len(first[0]), len(second[0]))
     a, b = (pseudo_means(*arm, horizon) for arm in (first, second))
-    differences = a - b
-    n, mean, sd = len(a), float(differences.mean()), float(differences.std(ddof=1))
-    error = sd / math.sqrt(n)
-    half = float(special.stdtrit(n - 1, 0.5 + 0.5 * level)) * error
-    if error > 0.0:
-        p_value = 2.0 * float(special.stdtr(n - 1, -abs(mean) / error))
-    else:
-        p_value = 1.0 if mean == 0.0 else 0.0
+    found = paired_means(a, b, level)
     return PairedTimes(
-        horizon, float(a.mean()), float(b.mean()), mean, mean - half, mean + half, p_value,
-        _correlation(a, b), *_fates(first, second, horizon),
+        horizon, float(a.mean()), float(b.mean()), *found, *_fates(first, second, horizon)
     )  # fmt: skip
 
 

@@ -57,6 +57,7 @@ class TrialSection(Strict):
 
     protocol: str  # a name under `protocols/` of the catalogue, or a path from this file
     overrides: str | None = None  # a CSV file of single doses of single patients, from this file
+    untreated: bool = False  # whether each patient is also followed without a dose
     emulated: Annotated[int, Key(ge=0, le=100_000)] = 0  # further trials, on what this one taught
 
 

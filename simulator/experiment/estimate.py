@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SITE_BYTES = 12  # of one site: kind, wounds, event, who stands there; every trait of bulk cells takes 4 more
 VOXEL_BYTES = 16  # of one field's voxel: concentration and source; 8 more where cells take it up …
 SOLVER_BYTES = 28  # … and of the solver's work on all levels, once a grid and thread
+SEEDING_BYTES = (
+    32  # of one site, while its lesion is seeded: noise, the order of its values, and sorting them
+)
 AGENT_BYTES = 400  # of one lymphoid cell or MSC with its traits, in lists that grow by doubling
 PROCESS_BYTES = 300e6  # interpreter, libraries, compiled kernels
 SPEED = 1e6  # cell-hours per second and thread, the least the engine is built for
@@ -135,7 +138,8 @@ def _size(lesions: "tuple[Lesion, ...]") -> tuple[int, float, float]:
     sites = sum(math.prod(lesion.block.shape) for lesion in lesions)
     tumor = sum(_tumor_cells(lesion) for lesion in lesions)
     lymphoid = sum(_lymphoid_cells(lesion) for lesion in lesions)
-    memory = sum(map(lattice_bytes, lesions)) + lymphoid * AGENT_BYTES + PROCESS_BYTES
+    seeded = SEEDING_BYTES * max(math.prod(lesion.block.shape) for lesion in lesions)
+    memory = sum(map(lattice_bytes, lesions)) + seeded + lymphoid * AGENT_BYTES + PROCESS_BYTES
     return sites, tumor + lymphoid, memory
 
 

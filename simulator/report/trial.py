@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..clinic.counterfactual import PAIRED, PARALLEL
 from . import clinical, dosefinding
 from .canvas import Missing, Plot, number
 from .html import Html, table, tag
@@ -129,8 +130,10 @@ FIGURES: tuple[Callable[[Study], Plot], ...] = (
 
 def sections(study: Study, drawn: Callable[..., Html]) -> list[tuple[str, str, Html]]:
     """(anchor, heading, content) of everything that a trial has to tell, activity first."""
+    untreated = [("untreated", "Without a dose", _without_dose(study))] if _is_paired(study) else []
     return [
         ("answer", "Answer", _answer(study)),
+        *untreated,
         ("response", "Response", drawn("waterfall", "spider", "response_rates")),
         ("survival", "Survival", drawn("swimmer", "kaplan_meier_pfs", "kaplan_meier_os")),
         ("safety", "Safety", drawn("adverse_events") + _dlts(study)),
@@ -154,11 +157,38 @@ def _answer(study: Study) -> Html:
         few = number(float(f"{met.median():.2g}"))
         note = (
             f"Half of the patients met fewer than {few} MSCs a dose in the blocks that stand for their "
-            "lesions: such blocks show the tumor and the protocol more than the product. There is no control."
+            "lesions: such blocks show the tumor and the protocol more than the product."
         )
+        note += "" if _is_paired(study) else " There is no control."
     where = f"The synopsis, the model by the ODD protocol and all listings: {study.folder / FOLDER}."
     told = tag("div", tag("p", note), class_="callout card") + tag("p", where, class_="facts")
     return table(head, rows, "-nnn") + told
+
+
+def _is_paired(study: Study) -> bool:
+    return "counterfactual" in study.trial
+
+
+def _without_dose(study: Study) -> Html:
+    """The same patients without a dose; and, apart from them, what a real trial would show."""
+    pairs = [
+        (row.PARAM, f"{row.TREATED:.3g}", f"{row.UNTREATED:.3g}",
+         f"{row.DIFFERENCE:.3g} ({row.LOW:.3g} to {row.HIGH:.3g})",
+         "–" if pd.isna(row.CORRELATION) else f"{row.CORRELATION:.2f}", f"{row.BETTER} · {row.WORSE}")
+        for row in _of(study, "counterfactual").itertuples(index=False)
+    ]  # fmt: skip
+    head = ("The same patients", "Treated", "Untreated", "Difference", "Correlation", "Better · worse")
+    power = _of(study, "power").assign(POWER=lambda rows: [_percent(share) for share in rows["POWER"]])
+    wide = power.pivot_table(index=["PARAMCD", "TEST"], columns="PATIENTS", values="POWER", aggfunc="first",
+                             sort=False)  # fmt: skip
+    sizes = [f"{size} an arm" for size in wide.columns]
+    chances = [(f"{code}, {test}", *row) for (code, test), row in zip(wide.index, wide.values, strict=True)]
+    return (
+        table(head, pairs, "-nnnnn")
+        + tag("p", PAIRED, class_="facts")
+        + table(("A real trial", *sizes), chances, "-" + "n" * len(sizes))
+        + tag("p", PARALLEL, class_="facts")
+    )
 
 
 def _interval(row: pd.Series) -> str:

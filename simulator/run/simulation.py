@@ -64,8 +64,7 @@ class Simulation:
         """One tissue step: the body once, then every lesion on what it offers."""
         self.host.advance(self.hours, self.hours + self.dt, self._feedback())
         self.steps += 1
-        for lesion in self.lesions:
-            lesion.advance(self.steps, self.host)
+        thread_pool.over_items(lambda lesion: lesion.advance(self.steps, self.host), self.lesions)
 
     def _feedback(self) -> Feedback:
         """What the lesions tell the body: their volume with the rest of the burden, and what they secrete."""

@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
@@ -15,7 +17,8 @@ from ..config.schema import Lesion, Step
 from ..tissue.inputs import Inflow, Inputs, Placing
 from ..tissue.step import Block as TissueBlock
 
-_DONE = CACHE_DIR / "complete"  # stands where every kernel has been compiled
+# Stands where every kernel has been compiled, from the place where this package lies: numba looks by place.
+_DONE = CACHE_DIR / f"complete-{crc32(str(Path(__file__).parent).encode()):08x}"
 
 
 def warm(say: Callable[[str], None] | None = None) -> float:

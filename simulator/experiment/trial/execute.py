@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ... import __version__
 from ...base.errors import InputError
 from ...base.log import get_logger, to_file
-from ...clinic import emulator, protocol as protocols, trial as trials
+from ...clinic import counterfactual, emulator, protocol as protocols, trial as trials
+from ...clinic.counterfactual import NO_LEVEL
 from ...clinic.tables import Rows
 from ...clinic.trial import Trial
 from ...config.digests import digest
@@ -23,7 +26,7 @@ from ..pools import Engine
 from ..study import Study, write_text, writing
 from ..words import count, duration
 from . import folder
-from .simulate import Mechanism
+from .simulate import Mechanism, arm_of
 
 log = get_logger("experiment")
 
@@ -67,11 +70,30 @@ def execute(
             stack.enter_context(to_file(study.log, logging.DEBUG))
         log.info("%s", _cost(mechanism, experiment.seed))
         trial = trials.run(protocol, experiment.seed, mechanism.treat)
+        further = {**_without_dose(experiment, trial, mechanism), **_emulated(experiment, trial, mechanism)}
         write_text(study.plan_file, _plan(mechanism, trial).to_json())
         results = collect(study.path)
-        further = _emulated(experiment, trial, mechanism)
         path = folder.write(study.path, trial, mechanism, results, further, pages or {})
         return TrialResults(trial, results, path)
+
+
+def _without_dose(experiment: Experiment, trial: Trial, mechanism: Mechanism) -> dict[str, Rows]:
+    """Tables of the same patients without a dose; none where they are not asked for."""
+    node = experiment.tree.get("trial", "untreated")
+    if node is None or not node.plain():
+        return {}
+    treated, follow_up = trial.treated, trial.protocol.treatment.follow_up
+    log.info("The same %s without a dose.", count(len(treated), "patient"))
+    without = mechanism.untreated([one.patient for one in treated])
+    first, second = (
+        np.array([mechanism.courses[one.patient.number, one.level].volume[-1].sum() for one in arm])
+        for arm in (treated, without)
+    )
+    return {
+        "counterfactual": counterfactual.compared(treated, without, follow_up)
+        + counterfactual.compared_volumes(first, second, follow_up),
+        "power": counterfactual.power(treated, without, trial.seed),
+    }
 
 
 def _emulated(experiment: Experiment, trial: Trial, mechanism: Mechanism) -> dict[str, Rows]:
@@ -100,8 +122,9 @@ def _emulated(experiment: Experiment, trial: Trial, mechanism: Mechanism) -> dic
 
 
 def _plan(mechanism: Mechanism, trial: Trial) -> Plan:
-    """The runs of those who were treated in the end."""
-    who = {(one.patient.number, f"level_{one.level}") for one in trial.treated}
+    """The runs of those who were treated in the end, and of the same without a dose."""
+    levels = [(one.patient.number, level) for one in trial.treated for level in (one.level, NO_LEVEL)]
+    who = {(number, arm_of(level)) for number, level in levels}
     plan = mechanism.plan(max((number for number, _ in who), default=1))
     return replace(plan, runs=tuple(run for run in plan.runs if (run.patient, run.arm) in who))
 

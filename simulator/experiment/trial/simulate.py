@@ -11,7 +11,8 @@ import numpy as np
 
 from ... import __version__
 from ...base.errors import InputError
-from ...clinic import dosing, overrides, treated
+from ...clinic import counterfactual, dosing, overrides, treated
+from ...clinic.counterfactual import NO_LEVEL
 from ...clinic.dosing import Given, Override
 from ...clinic.population import Patient
 from ...clinic.protocol import Protocol
@@ -101,6 +102,17 @@ class Mechanism:
                     del waiting[k]
                 given[k] = follows
         raise AssertionError("doses differ later in every round, and there are not that many")
+
+    def untreated(self, people: Sequence[Patient]) -> list[Treated]:
+        """What becomes of the same patients without a dose, from the same burn-in and on the same dice."""
+        seen = self._simulated({patient.number: (patient, NO_LEVEL, ()) for patient in people})
+        found = []
+        for patient in people:
+            course = self.courses[patient.number, NO_LEVEL] = seen[patient.number]
+            own = self.overrides.get(patient.number)
+            seed = self.experiment.seed
+            found.append(counterfactual.untreated(patient, self.protocol, self.plans[0], course, seed, own))
+        return found
 
     def _live(self, patient: Patient, level: int, given: tuple[Given, ...], seen: Simulated) -> Treated:
         plan = self.plans[level - 1]
@@ -196,7 +208,7 @@ class Mechanism:
             title=self.experiment.title,
             version=__version__,
             seed=self.experiment.seed,
-            arms=tuple(arm_of(level) for level in range(1, len(self.plans) + 1)),
+            arms=tuple(dict.fromkeys([*map(arm_of, range(1, self.levels + 1)), *(run.arm for run in runs)])),
             patients=patients,
             replicates=1,
             duration_days=self.protocol.treatment.follow_up,
@@ -218,4 +230,4 @@ def _overrides(experiment: Experiment, protocol: Protocol) -> dict[int, dict[int
 
 def arm_of(level: int) -> str:
     """The name of a level as an arm of runs."""
-    return f"level_{level}"
+    return "untreated" if level == NO_LEVEL else f"level_{level}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...clinic import office
+from ...clinic.counterfactual import NO_LEVEL, PAIRED, PARALLEL
 from ...clinic.endpoints import PARAMETERS
 from ...clinic.escalation import RARE, table_text
 from ...clinic.survival import kaplan_meier
@@ -13,6 +14,7 @@ from ...clinic.tables import Rows
 from ...clinic.trial import Trial
 from ..designs.compare import FEW_MSCS
 from ..words import count
+from .simulate import arm_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +28,9 @@ def synopsis(trial: Trial, listings: Mapping[str, Rows], runs: "pd.DataFrame") -
     parts = {
         header.title: _opening(trial),
         "Activity": _activity(trial, listings),
-        "What the blocks met": _blocks(runs),
+        "The same patients without a dose": _counterfactual(listings),
+        "What a real trial would show": _power(listings),
+        "What the blocks met": _blocks(runs[runs["arm"] != arm_of(NO_LEVEL)]),
         "Dose": _dose(trial, listings),
         "Further trials": _further(listings),
         "Safety": _safety(trial, listings),
@@ -59,10 +63,43 @@ def _activity(trial: Trial, listings: Mapping[str, Rows]) -> Iterator[str]:
         medians = [_median(listings["adtte"], name, code) for code in ("PFS", "OS")]
         yield f"| {name} | {rates[name, 'ORR']['N']} | {' | '.join(cells)} | {' | '.join(medians)} |"
     yield ""
-    yield (
-        "Intervals are exact (Clopper–Pearson, 95 %). There is no control arm: whether the product did "
-        "anything is asked by giving the same patients nothing, in an experiment with arms."
+    asked = (
+        "is told by the same patients without a dose, below"
+        if "counterfactual" in listings
+        else "is asked by giving the same patients nothing, `trial: {untreated: true}`"
     )
+    yield "Intervals are exact (Clopper–Pearson, 95 %)."
+    yield f"There is no control arm: whether the product did anything {asked}."
+
+
+def _counterfactual(listings: Mapping[str, Rows]) -> Iterator[str]:
+    """Each patient against himself or herself; pairing takes the differences between patients out."""
+    if "counterfactual" not in listings:
+        return
+    yield "| | treated | untreated | difference | correlation | better · worse |"
+    yield "|---|---|---|---|---|---|"
+    for row in listings["counterfactual"]:
+        difference = f"{row['DIFFERENCE']:.3g} ({row['LOW']:.3g} to {row['HIGH']:.3g})"
+        rho = "–" if np.isnan(row["CORRELATION"]) else f"{row['CORRELATION']:.2f}"
+        yield (
+            f"| {row['PARAM']} | {row['TREATED']:.3g} | {row['UNTREATED']:.3g} | {difference} | {rho} "
+            f"| {row['BETTER']} · {row['WORSE']} |"
+        )
+    yield f"\n{PAIRED}"
+
+
+def _power(listings: Mapping[str, Rows]) -> Iterator[str]:
+    """Other patients in either arm: what a real trial of some size would tell."""
+    if "power" not in listings:
+        return
+    sizes = sorted({row["PATIENTS"] for row in listings["power"]})
+    yield f"| | {' | '.join(f'{size} an arm' for size in sizes)} |"
+    yield f"|---|{'---|' * len(sizes)}"
+    for code, test in dict.fromkeys((row["PARAMCD"], row["TEST"]) for row in listings["power"]):
+        mine = {row["PATIENTS"]: row for row in listings["power"] if row["PARAMCD"] == code}
+        shares = [f"{100 * mine[size]['POWER']:.1f} % ± {100 * mine[size]['ERROR']:.1f}" for size in sizes]
+        yield f"| {code}, {test} | {' | '.join(shares)} |"
+    yield f"\n{PARALLEL}"
 
 
 def _share(row: Mapping[str, Any]) -> str:

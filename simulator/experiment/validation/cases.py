@@ -31,6 +31,12 @@ CASES: dict[str, Case] = {
             therapy.center,
         ),
         Case(
+            "therapy_factor",
+            "The therapy in mice, if PD-L1 and MSCs multiply division",
+            "validation/therapy_factor",
+            therapy.by_factor,
+        ),
+        Case(
             "therapy_mhc1",
             "The therapy against tumors without MHC-I",
             "validation/therapy_mhc1",

@@ -9,6 +9,10 @@ _LITTLE_OX40L = (
     "OX40L reaches 15 to 30 % of the reactive CD8 cells by day 7 but adds few: each has three divisions, and "
     "PD-L1 holds division and killing; priming in lymph nodes, where it may act too, is not modeled"
 )
+_FACTORS_MULTIPLY = (
+    "where PD-L1 and MSCs act together their factors multiply, so that every product of MSCs loses, and what "
+    "OX40L gains in division is little beside it"
+)
 _TOO_COLD = (
     "H_hot is 0.04: CXCL9 lets in hardly more T cells, and the product leaves suppression by MSCs "
     "that IFN-gamma has licensed"
@@ -42,6 +46,17 @@ def center(results: Results) -> list[Target]:
         smaller(results, "both_anti_pd1", "anti_pd1", "both with anti-PD-1, 1 % homing, 100 ng/1e6/d",
                 f"{_YIN}; not expected").missed_because(_TOO_COLD),
         smaller(results, "anti_pd1", "vehicle", "anti-PD-1 alone", "CT26 is slowed"),
+    ]  # fmt: skip
+
+
+def by_factor(results: Results) -> list[Target]:
+    """Where rules that hold division back multiply it: whether the misses of OX40L hang on their form."""
+    return [
+        smaller(results, "cxcl9", "vector", "CXCL9 alone against the vector, by factors", _YIN),
+        smaller(results, "ox40l", "vector", "OX40L alone against the vector, by factors", _YIN)
+        .missed_because(_FACTORS_MULTIPLY),
+        smaller(results, "both", "cxcl9", "both genes against CXCL9 alone, by factors", _YIN)
+        .missed_because(_FACTORS_MULTIPLY),
     ]  # fmt: skip
 
 

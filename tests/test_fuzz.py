@@ -104,6 +104,24 @@ def test_a_mutated_run_file_is_read_or_refused(tmp_path, count):
     assert survive(attempt, count, seed()) > count // 4
 
 
+@pytest.mark.parametrize("free", [True, False])
+def test_a_heap_in_which_hdf5_never_ends_is_refused(tmp_path, free):
+    """The last object of a collection takes no room: a rest of no length, or a length that overflows."""
+    whole = fakes.write(tmp_path / "whole.h5")
+    data = bytearray(whole.read_bytes())
+    start = data.index(b"GCOL\x01")
+    at = start + 16
+    while number := int.from_bytes(data[at : at + 2], "little"):
+        at += 16 + (int.from_bytes(data[at + 8 : at + 16], "little") + 7) // 8 * 8
+    assert number == 0
+    data[at : at + 2] = (0 if free else 999).to_bytes(2, "little")
+    data[at + 8 : at + 16] = (0 if free else 2**64 - 16).to_bytes(8, "little")
+    (tmp_path / "x.h5").write_bytes(data)
+    for look in (look_everywhere, audit, lambda path: differences(whole, path)):
+        with pytest.raises(InputError, match="has no end"):
+            look(tmp_path / "x.h5")
+
+
 # --- checkpoints -----------------------------------------------------------------------------------
 
 EXPERIMENT = """

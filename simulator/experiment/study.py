@@ -44,11 +44,12 @@ class Study:
         if not path.is_file():
             return False
         try:
+            files.refuse_endless_heap(path)
             with h5py.File(path, "r") as file:
                 if file.attrs["complete"] == 1 and files.attribute(file, "digest") == digest:
                     return True
             reason = "it is not that run"
-        except (OSError, RuntimeError, KeyError) as error:
+        except (OSError, RuntimeError, KeyError, InputError) as error:
             reason = str(error)
         log.warning("%s is damaged (%s) and counts as missing.", path, reason)
         return False

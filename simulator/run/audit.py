@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from . import content
-from .files import attribute, dataset, group, open_run, rows, sound
+from .files import attribute, dataset, group, open_run, refuse_endless_heap, rows, sound
 from .layout import AXES, NO_CONTENT, own_axis, prefix
 
 _TEXTS = ("schema", "simulator_version", "arm", "config", "digest", "host", "started")
@@ -24,6 +24,7 @@ def audit(path: str | Path) -> list[str]:
     """
     found: list[str] = []
     with open_run(path) as file, sound(path):
+        refuse_endless_heap(Path(file.filename), whole=True)
         for problem in _problems(file):
             found.append(problem)
             if len(found) == _SHOWN:

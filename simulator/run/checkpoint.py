@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from ..base.errors import InputError, SimulatorError
-from .files import divert, reason, sound, sync_folder
+from .files import divert, reason, refuse_endless_heap, sound, sync_folder
 
 _MAGIC = "msc-simulator checkpoint 1"
 _BLOCK = 512  # the smallest user block HDF5 allows
@@ -62,6 +62,7 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """
     path = Path(path)
     _verify(path)
+    refuse_endless_heap(path)
     with sound(path), h5py.File(path, "r") as file:
         header = json.loads(file["header"][()].tobytes())
         arrays = {e["name"]: _read(file[str(i)], e) for i, e in enumerate(header["arrays"])}
@@ -72,6 +73,7 @@ def facts(path: str | Path) -> dict[str, Any]:
     """The facts that `save` wrote beside the arrays, which are verified and not read.  Raises as `load`."""
     path = Path(path)
     _verify(path)
+    refuse_endless_heap(path)
     with sound(path), h5py.File(path, "r") as file:
         return json.loads(file["header"][()].tobytes())["meta"]
 

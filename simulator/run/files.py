@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 
 from ..base.errors import InputError
+from .heaps import endless_heap
 
 SCHEMA = "msc-simulator run"
 VERSION = "1.1"  # docs/run_file.md says what each version added; a reader takes every 1.x
@@ -120,6 +121,7 @@ def _open(path: Path) -> h5py.File:
         raise InputError(f"{path} may not be read.", "Ask its owner for permission.")
     if not h5py.is_hdf5(path):
         raise InputError(f"{path} is no HDF5 file.", "Give a run file written by this simulator.")
+    refuse_endless_heap(path)
     try:
         return h5py.File(path, "r")
     except OSError as error:
@@ -129,6 +131,13 @@ def _open(path: Path) -> h5py.File:
         return h5py.File(path, "r", swmr=True)
     except OSError as error:
         raise InputError(*_why_closed(path, error)) from error
+
+
+def refuse_endless_heap(path: Path, whole: bool = False) -> None:
+    """Raises InputError where HDF5 would never come back from reading `path`; see `run.heaps`."""
+    with sound(path):
+        if endless_heap(path, whole):
+            raise ValueError("a global heap of it has no end")
 
 
 def _why_missing(path: Path) -> tuple[str, str]:

@@ -31,8 +31,9 @@ TOKENS = [
 ]  # fmt: skip
 
 
-def seed() -> int:
-    return time.time_ns() % 10**9
+def seed(count: int) -> int:
+    """The short loops make the same inputs each time, the long ones new ones."""
+    return 1 if count < 1000 else time.time_ns() % 10**9
 
 
 # --- experiment files ------------------------------------------------------------------------------
@@ -50,7 +51,7 @@ def test_a_mutated_experiment_is_read_or_refused(tmp_path, count):
         (folder / "x.yaml").write_bytes(text)
         load(folder / "x.yaml", config_tiny.VOCABULARY, (), shelf)
 
-    assert survive(attempt, count, seed()) > count // 2
+    assert survive(attempt, count, seed(count)) > count // 2
 
 
 @given(
@@ -101,7 +102,7 @@ def test_a_mutated_run_file_is_read_or_refused(tmp_path, count):
             case 2:
                 differences(whole, folder / "x.h5")
 
-    assert survive(attempt, count, seed()) > count // 4
+    assert survive(attempt, count, seed(count)) > count // 4
 
 
 @pytest.mark.parametrize("free", [True, False])
@@ -170,7 +171,7 @@ def test_a_mutated_checkpoint_is_refused_and_a_forged_one_read_or_refused(grown,
         simulation.restore(folder / "x.ckpt")
         simulation.advance()
 
-    refused = survive(attempt, count, seed())
+    refused = survive(attempt, count, seed(count))
     assert refused >= 0.9 * count if not forged else refused > count // 4
 
 
@@ -213,7 +214,7 @@ def test_a_state_that_nobody_saved_is_refused_or_goes_on(grown, simulation, coun
         simulation.restore(folder / "x.ckpt")
         simulation.advance()
 
-    assert survive(attempt, count, seed()) > count // 2
+    assert survive(attempt, count, seed(count)) > count // 2
 
 
 def test_no_source_unpickles():

@@ -142,6 +142,8 @@ def test_what_is_no_checkpoint_is_named(tmp_path, make, told):
     {"dtype": "'|O'"},
     {"dtype": "__import__('os').getpid()"},
     {"dtype": "'<i4'"},
+    {"dtype": "'<i8"},
+    {"dtype": "(" * 9999},
     {"shape": [10**15]},
     {"shape": [-3]},
     {"shape": "3"},

@@ -129,7 +129,10 @@ def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _read(data: h5py.Dataset, entry: Mapping[str, Any]) -> np.ndarray:
-    dtype = np.lib.format.descr_to_dtype(ast.literal_eval(entry["dtype"]))
+    try:
+        dtype = np.lib.format.descr_to_dtype(ast.literal_eval(entry["dtype"]))
+    except (SyntaxError, MemoryError) as error:  # what literal_eval raises beside ValueError and TypeError
+        raise ValueError(f"{entry['dtype']!r} is no type") from error
     stored = _stored(dtype)
     if data.dtype != stored or data.nbytes != math.prod(entry["shape"]) * dtype.itemsize:
         raise ValueError(f"array {entry['name']} is not what the header says")

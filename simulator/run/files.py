@@ -64,7 +64,7 @@ def sound(path: str | Path) -> Iterator[None]:
     """Inside the `with`, an error of reading means that `path` is damaged, and becomes an InputError."""
     try:
         yield
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{path} is damaged: {reason(error)}", "Copy it again, or run it again.") from error
 
 

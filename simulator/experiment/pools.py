@@ -4,6 +4,7 @@ A pool takes a task whenever it has room and hands back what finished.  Tasks wr
 nothing, so one that a killed worker leaves behind is simply done again, by `distributed`.
 """
 
+import logging
 import math
 import os
 import queue
@@ -229,6 +230,8 @@ def local_cluster(workers: int) -> "Iterator[distributed.Client]":
         "distributed.logging.distributed": "critical",
         "distributed.worker.daemon": True,
     }
+    # `silence_logs` ends with the cluster, and a connection cut at the end complains after that.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(quiet))
         stack.enter_context(_main_not_imported())

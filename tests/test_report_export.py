@@ -15,9 +15,20 @@ from simulator.base.errors import InputError
 from simulator.report.export import FORMATS, export
 
 
+def listed_apart(row: int) -> tuple[list[dict], list[dict]]:
+    """The arrays and cells of a snapshot, every listed cell a CD8: a kind has an identity or has none."""
+    arrays, agents = SNAPSHOT(row)
+    return arrays, [cells | {"kind": np.full_like(cells["kind"], fakes.KINDS["cd8"])} for cells in agents]
+
+
+SNAPSHOT = fakes.snapshot
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory) -> Path:
-    return fakes.write(tmp_path_factory.mktemp("run") / "run.h5")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fakes, "snapshot", listed_apart)
+        return fakes.write(tmp_path_factory.mktemp("run") / "run.h5")
 
 
 def test_tables_hold_every_series_cell_and_event(path, tmp_path):
@@ -82,7 +93,7 @@ def test_cells_as_anndata_are_those_of_the_snapshot(path, tmp_path):
 def test_neighborhood_enrichment_runs_on_the_exported_cells(path):
     squidpy = pytest.importorskip("squidpy")
     cells = sim.read(path).to_anndata(day=8)
-    squidpy.gr.spatial_neighbors(cells, coord_type="generic", n_neighs=6)
+    squidpy.gr.spatial_neighbors_knn(cells, n_neighs=6)
     squidpy.gr.nhood_enrichment(cells, cluster_key="kind", n_perms=20, show_progress_bar=False)
     assert cells.uns["kind_nhood_enrichment"]["zscore"].shape == (len(cells.obs["kind"].cat.categories),) * 2
 

@@ -42,33 +42,93 @@ def solve_grid(
     rate = 0.0 if math.isinf(dt_h) else 1.0 / dt_h
     if rate == 0.0 and decay == 0.0 and not u.any():
         raise InputError("a field without any loss has no steady state", "Give it a decay, or a finite step.")
-    cut = alone and get_threads() > 1
-    _slabs(cut, load, levels, 0, levels.grid[0].nz, c, s, u, decay, rate)
-    sources, content = _total(levels.sums[0]), _total(levels.sums[1])
-    bound = tolerance * max(sources, CARRIED * rate * content)
-    if not math.isfinite(sources + content):
+    solve = _solve_over_slabs if alone and get_threads() > 1 and _is_large(levels, 0) else _solve
+    cycles, residual, bound = solve(levels, c, s, u, diffusion, decay, rate, tolerance)
+    if not math.isfinite(bound):
         raise SimulatorError("a field has sources or concentrations that are no finite numbers")
+    if cycles == MAX_CYCLES:
+        raise SimulatorError(
+            f"a field of {c.shape} voxels did not converge: residual {residual:.3g}, allowed {bound:.3g} "
+            f"after {MAX_CYCLES} cycles"
+        )
+    return cycles
+
+
+@kernel
+def _solve(g, c, s, u, diffusion, decay, rate, tolerance):
+    """Advance c in one call; returns (cycles used, residual left, residual allowed: none is not finite)."""
+    zero, nz = np.int64(0), g.grid[0].nz  # a literal 0 would compile every kernel once more
+    load(g, zero, c, s, u, decay, rate, zero, nz)
+    content = row_total(g.sums[1])
+    bound = _allowed(row_total(g.sums[0]), content, rate, tolerance)
     if bound == 0.0:
         c[:] = 0.0
-        return 0
-    for level in range(len(levels.grid) - 1):
-        _slabs(cut, _invert, levels, level, levels.grid[level + 1].nz, diffusion)
-    levels.inverse[levels.grid[-1].start] = 1.0 / levels.inverse[levels.grid[-1].start]
-    after = WHOLE if levels.periodic else HALF  # an odd periodic length has neighbors of one color
-    known = WHOLE if content > 0.0 else RAW
+    if not (0.0 < bound < math.inf):
+        return 0, 0.0, bound
+    for level in range(len(g.grid) - 1):
+        _invert(g, level, diffusion, zero, g.grid[level + 1].nz)
+    _invert_coarsest(g)
+    known, after = _known(g, content)
+    residual = 0.0
     for cycle in range(MAX_CYCLES):
-        _slabs(cut, _restrict, levels, 0, levels.grid[1].nz, diffusion, known)
-        residual = _total(levels.sums[0, : levels.grid[1].nz])
+        _restrict_planes(g, zero, diffusion, known, zero, g.grid[1].nz, g.rows)
+        residual = row_total(g.sums[0, : g.grid[1].nz])
         if residual <= bound:
             if cycle > 0:
-                _slabs(cut, unload, levels, 0, levels.grid[0].nz, c)
-            return cycle
-        _improve(cut, levels, diffusion, after)
+                unload(g, zero, c, zero, nz)
+            return cycle, residual, bound
+        _cycle(g, 1, diffusion, RAW)
+        _cycle(g, 1, diffusion, after)
+        _climb(g, zero, diffusion)
         known = after
-    raise SimulatorError(
-        f"a field of {c.shape} voxels did not converge: residual {residual:.3g}, allowed {bound:.3g} "
-        f"after {MAX_CYCLES} cycles"
-    )
+    return MAX_CYCLES, residual, bound
+
+
+def _solve_over_slabs(g, c, s, u, diffusion, decay, rate, tolerance):
+    """What `_solve` does, with the large levels cut into slabs."""
+    _slabs(load, g, 0, g.grid[0].nz, c, s, u, decay, rate)
+    content = row_total(g.sums[1])
+    bound = _allowed(row_total(g.sums[0]), content, rate, tolerance)
+    if bound == 0.0:
+        c[:] = 0.0
+    if not 0.0 < bound < math.inf:
+        return 0, 0.0, bound
+    for level in range(len(g.grid) - 1):
+        _slabs(_invert, g, level, g.grid[level + 1].nz, diffusion)
+    _invert_coarsest(g)
+    known, after = _known(g, content)
+    residual = 0.0
+    for cycle in range(MAX_CYCLES):
+        _slabs(_restrict, g, 0, g.grid[1].nz, diffusion, known)
+        residual = row_total(g.sums[0, : g.grid[1].nz])
+        if residual <= bound:
+            if cycle > 0:
+                _slabs(unload, g, 0, g.grid[0].nz, c)
+            return cycle, residual, bound
+        _cycle_over_slabs(g, 1, diffusion, RAW)
+        _cycle_over_slabs(g, 1, diffusion, after)
+        _climb_over_slabs(g, 0, diffusion)
+        known = after
+    return MAX_CYCLES, residual, bound
+
+
+@kernel
+def _allowed(sources, content, rate, tolerance):
+    """The residual at which to stop."""
+    return tolerance * max(sources, CARRIED * rate * content) + 0.0 * (sources + content)
+
+
+@kernel
+def _known(g, content):
+    """What is known of the finest residual: at first, and after a cycle."""
+    after = WHOLE if g.periodic == 1 else HALF  # an odd periodic length has neighbors of one color
+    return WHOLE if content > 0.0 else RAW, after
+
+
+@kernel
+def _invert_coarsest(g):
+    """The one voxel of the coarsest level has no neighbors."""
+    g.inverse[g.grid[-1].start] = 1.0 / g.inverse[g.grid[-1].start]
 
 
 def _is_large(levels, level):
@@ -77,31 +137,13 @@ def _is_large(levels, level):
     return not levels.periodic and grid.nz * grid.ny * grid.nx >= THREADED
 
 
-def _slabs(cut, function, levels, level, length, *args):
-    """Call a kernel over the planes of a level: where `cut`, in threads if the level is large."""
+def _slabs(function, levels, level, length, *args):
+    """Call a kernel over the planes of a level, in threads if the level is large."""
     planes = int(length)
-    if cut and _is_large(levels, level):
+    if _is_large(levels, level):
         over_slabs(function, planes, levels, level, *args)
     else:
         function(levels, level, *args, 0, planes)
-
-
-def _total(sums):
-    """Sum in the order of planes."""
-    total = 0.0
-    for value in sums.tolist():
-        total += value
-    return total
-
-
-def _improve(cut, levels, diffusion, after):
-    """A cycle's way over the coarser levels, twice, and back to the finest."""
-    if not (cut and _is_large(levels, 0)):
-        _correct(levels, diffusion, after)
-        return
-    _cycle_over_slabs(levels, 1, diffusion, RAW)
-    _cycle_over_slabs(levels, 1, diffusion, after)
-    _climb_over_slabs(levels, 0, diffusion)
 
 
 def _cycle_over_slabs(levels, level, diffusion, known):
@@ -109,26 +151,18 @@ def _cycle_over_slabs(levels, level, diffusion, known):
     if not _is_large(levels, level):
         _cycle(levels, level, diffusion, known)
         return
-    _slabs(True, _restrict, levels, level, levels.grid[level + 1].nz, diffusion, known)
+    _slabs(_restrict, levels, level, levels.grid[level + 1].nz, diffusion, known)
     _cycle_over_slabs(levels, level + 1, diffusion, RAW)
     _climb_over_slabs(levels, level, diffusion)
 
 
 def _climb_over_slabs(levels, level, diffusion):
     """What `_climb` does, cut into slabs."""
-    _slabs(True, _straighten, levels, level + 1, levels.grid[level + 1].nz)
-    _slabs(True, _interpolate, levels, level, levels.grid[level].nz)
+    _slabs(_straighten, levels, level + 1, levels.grid[level + 1].nz)
+    _slabs(_interpolate, levels, level, levels.grid[level].nz)
     for omega in (OMEGA, 1.0):
         for color in range(2):
-            _slabs(True, _relax, levels, level, levels.grid[level].nz, diffusion, color, omega)
-
-
-@kernel
-def _correct(g, diffusion, after):
-    """What `_improve` does, in one call."""
-    _cycle(g, 1, diffusion, RAW)
-    _cycle(g, 1, diffusion, after)
-    _climb(g, 0, diffusion)
+            _slabs(_relax, levels, level, levels.grid[level].nz, diffusion, color, omega)
 
 
 @kernel

@@ -1,7 +1,7 @@
 """Sources: what the cells of each voxel secrete, take up and exchange with the blood.
 
-Gathered voxel by voxel in the order of its sites, never scattered in the order of the agent list, so the
-sums have the same bits however the list is ordered and however many threads gather.
+Gathered row by row in the order of their sites and kinds, never scattered in the order of the agent list, so
+the sums have the same bits however the list is ordered and however many threads gather.
 """
 
 from typing import NamedTuple
@@ -12,56 +12,73 @@ from ..base.kernel import kernel
 from .cellrow import find_cells, make_cell_row, sense_fields_of_row, sense_row
 from .rules import evaluate, evaluate_row
 
-_UNUSED, _CONSTANT, _VARIES = range(3)
+_CONSTANT, _VARIES, _LISTED = range(3)
 
 
 class Rates(NamedTuple):
-    """What a bulk cell of each kind adds to each field, as if its site were a voxel of its own."""
+    """What bulk cells do to fields: J pairs of a kind and a field, by kind and then by field."""
 
-    source: np.ndarray  # f8[F, K] [unit/h], where no signal matters
-    uptake: np.ndarray  # f8[F, K] [1/h], the same
-    how: np.ndarray  # u1[F, K] nothing to do with the field; constant; or to be asked site by site
-    makes: np.ndarray  # u1[F] whether any bulk cell makes the field at a constant rate
-    takes: np.ndarray  # u1[F] whether any takes it up
+    kind: np.ndarray  # i8[J]
+    field: np.ndarray  # i8[J]
+    how: np.ndarray  # u1[J] the same for all of a kind; asked cell by cell; or as the agent list says
+    source: np.ndarray  # f8[J] [unit/h] of a cell whose site were a voxel of its own, where it is constant
+    uptake: np.ndarray  # f8[J] [1/h], the same
+    lymphoid: np.ndarray  # i8[·] fields that lymphoid kinds secrete
+    taken: np.ndarray  # u1[F] whether any bulk cell takes the field up
 
 
 @kernel(allocates=True)
-def constant_rates(tables, unblocked, plasma, site_volume):
+def make_rates(tables, unblocked, plasma, site_volume):
     """The rates that hold for all cells of a kind, and which kinds must be asked cell by cell."""
     kinds, fields = tables.exchange.shape
-    rates = Rates(
-        np.zeros((fields, kinds)),
-        np.zeros((fields, kinds)),
-        np.zeros((fields, kinds), np.uint8),
-        np.zeros(fields, np.uint8),
-        np.zeros(fields, np.uint8),
-    )
+    most = kinds * fields
+    kind_of, field_of = np.zeros(most, np.int64), np.zeros(most, np.int64)
+    how, taken = np.zeros(most, np.uint8), np.zeros(fields, np.uint8)
+    source, uptake = np.zeros(most), np.zeros(most)
+    lymphoid = np.zeros(fields, np.uint8)
     x = np.zeros(max(1, len(tables.senses)))
-    for f in range(fields):
-        for kind in range(1, kinds):
+    pairs = 0
+    for kind in range(1, kinds):
+        for f in range(fields):
             entry = tables.exchange[kind, f]
             if entry.secrete < 0 and entry.take_up < 0 and entry.exchange < 0:
                 continue
-            if entry.take_up >= 0 or entry.exchange >= 0:
-                rates.takes[f] = 1
-            if (entry.secrete >= 0 and (tables.kinds[kind].tracked == 1 or entry.scale >= 0)) or (
-                _depends(tables, entry.secrete)
-                or _depends(tables, entry.take_up)
-                or _depends(tables, entry.exchange)
-            ):
-                rates.how[f, kind] = _VARIES
+            if tables.kinds[kind].lymphoid == 1:
+                lymphoid[f] = 1
                 continue
-            rates.how[f, kind] = _CONSTANT
-            if entry.secrete >= 0:
-                rates.source[f, kind] += evaluate(tables, entry.secrete, x, unblocked, plasma) / site_volume
-            if entry.take_up >= 0:
-                rates.uptake[f, kind] += evaluate(tables, entry.take_up, x, unblocked, plasma)
-            if entry.exchange >= 0:
-                rate = evaluate(tables, entry.exchange, x, unblocked, plasma)
-                rates.uptake[f, kind] += rate
-                rates.source[f, kind] += rate * entry.level
-            rates.makes[f] = max(rates.makes[f], np.uint8(rates.source[f, kind] > 0.0))
-    return rates
+            kind_of[pairs], field_of[pairs] = kind, f
+            if entry.take_up >= 0 or entry.exchange >= 0:
+                taken[f] = 1
+            if tables.kinds[kind].tracked == 1 and entry.secrete >= 0:
+                how[pairs] = _LISTED
+            elif _varies(tables, entry):
+                how[pairs] = _VARIES
+            else:
+                how[pairs] = _CONSTANT
+                if entry.secrete >= 0:
+                    source[pairs] += evaluate(tables, entry.secrete, x, unblocked, plasma) / site_volume
+                if entry.take_up >= 0:
+                    uptake[pairs] += evaluate(tables, entry.take_up, x, unblocked, plasma)
+                if entry.exchange >= 0:
+                    rate = evaluate(tables, entry.exchange, x, unblocked, plasma)
+                    uptake[pairs] += rate
+                    source[pairs] += rate * entry.level
+            pairs += 1
+    of_lymphoid = np.flatnonzero(lymphoid)
+    return Rates(
+        kind_of[:pairs], field_of[:pairs], how[:pairs], source[:pairs], uptake[:pairs], of_lymphoid, taken
+    )  # fmt: skip
+
+
+@kernel
+def _varies(tables, entry):
+    """Whether what a kind does to a field differs between its cells."""
+    return (
+        (entry.secrete >= 0 and entry.scale >= 0)
+        or _depends(tables, entry.secrete)
+        or _depends(tables, entry.take_up)
+        or _depends(tables, entry.exchange)
+    )
 
 
 @kernel
@@ -74,90 +91,86 @@ def _depends(tables, behavior):
 
 
 @kernel(allocates=True)
-def gather(state, tables, lattice, fields, group, used, rates, unblocked, plasma, site_volume, start, stop):
-    """Write source s [unit/h] and uptake u [1/h] of fields of one grid for their voxel planes [start, stop).
+def gather(state, tables, lattice, fields, made, used, rates, body, depth, start, stop):
+    """Write source s [unit/h] and uptake u [1/h] of fields for slabs [start, stop) of `depth` planes of sites.
 
-    group : i8, these fields; used : i8, the fields that the kinds asked cell by cell sense.
+    made : i8, these fields, whose voxels no slab cuts; used : i8, the fields that the kinds asked cell by
+    cell sense; body : (share of receptors that each set of drugs leaves free, plasma, µm³ of a site).
     """
     r = make_cell_row(tables, fields, lattice.nx)
-    made, taken = np.zeros((len(group), lattice.nx)), np.zeros((len(group), lattice.nx))
-    body = (unblocked, plasma, site_volume)
-    f = group[0]
-    for vz in range(start, stop):
-        for vy in range(fields.ny[f]):
-            _clear(fields, group, rates, vz, vy)
-            for z in range(vz * fields.gz[f], min((vz + 1) * fields.gz[f], lattice.nz)):
-                for y in range(vy * fields.gy[f], min((vy + 1) * fields.gy[f], lattice.ny)):
-                    _rates_of_row(
-                        state, tables, lattice, fields, group, used, rates, body, z, y, made, taken, r
-                    )
-                    _add_row(fields, group, rates, vz, vy, made, taken)
+    first, last = start * depth, min(stop * depth, lattice.nz)
+    _clear(fields, made, rates, first, last)
+    for z in range(first, last):
+        for y in range(lattice.ny):
+            _add_bulk(state, tables, lattice, fields, used, rates, body, z, y, r)
+            _add_lymphoid(state, lattice, fields, rates.lymphoid, body[2], z, y)
 
 
 @kernel
-def _clear(fields, group, rates, vz, vy):
-    """Start the sums of a row of voxels."""
-    for g in range(len(group)):
-        f = group[g]
-        voxel = (vz * fields.ny[f] + vy) * fields.nx[f]
-        fields.s[fields.offset[f] + voxel : fields.offset[f] + voxel + fields.nx[f]] = 0.0
-        if rates.takes[f] == 1:
-            fields.u[fields.at_u[f] + voxel : fields.at_u[f] + voxel + fields.nx[f]] = 0.0
+def _clear(fields, made, rates, first, last):
+    """Start the sums of the voxels in planes [first, last) of sites."""
+    for f in made:
+        plane = fields.ny[f] * fields.nx[f]
+        low, high = first // fields.gz[f] * plane, -(-last // fields.gz[f]) * plane
+        fields.s[fields.offset[f] + low : fields.offset[f] + high] = 0.0
+        if rates.taken[f] == 1:
+            fields.u[fields.at_u[f] + low : fields.at_u[f] + high] = 0.0
+
+
+@kernel(inline=True)
+def _voxel_row(fields, f, z, y):
+    """(place of the first voxel of the row that holds sites (z, y, ·), log2 of sites a voxel along it)."""
+    row = ((z // fields.gz[f]) * fields.ny[f] + y // fields.gy[f]) * fields.nx[f]
+    return row, fields.gx[f] // 2  # of 1, 2 and 4 sites: 0, 1 and 2
+
+
+@kernel(inline=True)
+def _share(fields, f):
+    """The share of a voxel that a site is, as if all voxels were whole; a power of two: exact."""
+    return 1.0 / float(fields.gz[f] * fields.gy[f] * fields.gx[f])
 
 
 @kernel
-def _rates_of_row(state, tables, lattice, fields, group, used, rates, body, z, y, made, taken, r):
-    """Source and uptake of every site of row (z, y), f8[fields of the group, nx]."""
-    unblocked, plasma, site_volume = body
+def _add_bulk(state, tables, lattice, fields, used, rates, body, z, y, r):
+    """Add what the bulk cells of row (z, y) do, kind by kind."""
     start = (z * lattice.ny + y) * lattice.nx
-    for g in range(len(group)):
-        if rates.makes[group[g]] == 1:
-            _constant_row(state, start, rates.source[group[g]], made[g])
-        else:
-            made[g] = 0.0
-        if rates.takes[group[g]] == 1:
-            _constant_row(state, start, rates.uptake[group[g]], taken[g])
     find_cells(state, start, 1, r)
-    sensed = 0
-    for kind in range(1, len(tables.kinds)):
-        varies = 0
-        for g in range(len(group)):
-            varies += int(rates.how[group[g], kind] == _VARIES)
-        if r.found[kind] == 0 or varies == 0:
+    sensed = 0  # the last kind that was asked: fields are interpolated once a row, signals once a kind
+    for j in range(len(rates.kind)):
+        kind, f = rates.kind[j], rates.field[j]
+        if r.found[kind] == 0:
             continue
-        if tables.kinds[kind].tracked == 1:
-            _add_tracked(state, group, rates, site_volume, start, kind, made, r)
-            continue
-        if sensed == 0:
-            sense_fields_of_row(fields, used, z, y, r)
-            sensed = 1
-        sense_row(state, tables, lattice, kind, z, y, r)
-        for g in range(len(group)):
-            if rates.how[group[g], kind] == _VARIES:
-                _add_varying(state, tables, group[g], body, start, kind, made[g], taken[g], r)
-    _add_lymphoid(state, group, site_volume, start, made)
+        place = r.place[kind, : r.found[kind]]
+        row, shift = _voxel_row(fields, f, z, y)
+        share = _share(fields, f)
+        s = fields.s[fields.offset[f] + row : fields.offset[f] + row + fields.nx[f]]
+        u = fields.u[fields.at_u[f] + row : fields.at_u[f] + row + fields.nx[f] * rates.taken[f]]
+        if rates.how[j] == _CONSTANT:
+            _add_equal(place, shift, rates.source[j] * share, s)
+            _add_equal(place, shift, rates.uptake[j] * share, u)
+        elif rates.how[j] == _LISTED:
+            for i in range(len(place)):
+                slot = state.bulk_agent[start + place[i]]
+                s[place[i] >> shift] += state.secretes[slot, f] / body[2] * share
+        else:
+            if sensed == 0:
+                sense_fields_of_row(fields, used, z, y, r)
+            if sensed != kind:
+                sense_row(state, tables, lattice, kind, z, y, r)
+                sensed = kind
+            _add_varying(state, tables, f, body, start, kind, shift, share, s, u, r)
 
 
 @kernel
-def _constant_row(state, start, of_kind, values):
-    """The rate of each site's kind."""
-    for w in range(len(values)):
-        values[w] = of_kind[state.bulk[start + w]]
+def _add_equal(place, shift, value, of_voxels):
+    """Add the same for every cell."""
+    if value != 0.0:
+        for i in range(len(place)):
+            of_voxels[place[i] >> shift] += value
 
 
 @kernel
-def _add_tracked(state, group, rates, site_volume, start, kind, made, r):
-    """Add what tracked bulk cells of a kind secrete, as the agent list says."""
-    for i in range(r.found[kind]):
-        w = r.place[kind, i]
-        slot = state.bulk_agent[start + w]
-        for g in range(len(group)):
-            if rates.how[group[g], kind] == _VARIES:
-                made[g, w] += state.secretes[slot, group[g]] / site_volume
-
-
-@kernel
-def _add_varying(state, tables, f, body, start, kind, made, taken, r):
+def _add_varying(state, tables, f, body, start, kind, shift, share, s, u, r):
     """Add what untracked cells of a kind make and take up by the signals they sense; r.x holds these."""
     unblocked, plasma, site_volume = body
     entry = tables.exchange[kind, f]
@@ -169,45 +182,28 @@ def _add_varying(state, tables, f, body, start, kind, made, taken, r):
             for i in range(len(place)):
                 v[i] *= float(state.site_trait[start + place[i], entry.scale])
         for i in range(len(place)):
-            made[place[i]] += v[i] / site_volume
+            s[place[i] >> shift] += v[i] / site_volume * share
     if entry.take_up >= 0:
         evaluate_row(tables, entry.take_up, r.x, unblocked, plasma, v, strength)
         for i in range(len(place)):
-            taken[place[i]] += v[i]
+            u[place[i] >> shift] += v[i] * share
     if entry.exchange >= 0:
         evaluate_row(tables, entry.exchange, r.x, unblocked, plasma, v, strength)
         for i in range(len(place)):
-            taken[place[i]] += v[i]
-            made[place[i]] += v[i] * entry.level
+            u[place[i] >> shift] += v[i] * share
+            s[place[i] >> shift] += v[i] * entry.level * share
 
 
 @kernel
-def _add_lymphoid(state, group, site_volume, start, made):
-    """Add what the lymphoid cells of a row secrete."""
-    for w in range(made.shape[1]):
-        if state.occupied[start + w] == 1:
-            slot = state.lymphoid[start + w]
-            for g in range(len(group)):
-                made[g, w] += state.secretes[slot, group[g]] / site_volume
-
-
-@kernel
-def _add_row(fields, group, rates, vz, vy, made, taken):
-    """Add a row of sites to its row of voxels, as means over all sites of a whole voxel."""
-    for g in range(len(group)):
-        f = group[g]
-        voxel, nx = (vz * fields.ny[f] + vy) * fields.nx[f], fields.nx[f]
-        at = fields.offset[f] + voxel
-        _add_sites(made[g], fields.gx[f], fields.s[at : at + nx], fields, f)
-        if rates.takes[f] == 1:
-            at = fields.at_u[f] + voxel
-            _add_sites(taken[g], fields.gx[f], fields.u[at : at + nx], fields, f)
-
-
-@kernel
-def _add_sites(of_sites, gx, of_voxels, fields, f):
-    """Add the sites of a row to their voxels, each its share of the voxel."""
-    share = 1.0 / float(fields.gz[f] * fields.gy[f] * gx)  # a power of two: exact
-    for p in range(gx):
-        for i in range((len(of_sites) - p + gx - 1) // gx):
-            of_voxels[i] += of_sites[gx * i + p] * share
+def _add_lymphoid(state, lattice, fields, made, site_volume, z, y):
+    """Add what the lymphoid cells of row (z, y) secrete."""
+    if len(made) == 0:
+        return
+    start = (z * lattice.ny + y) * lattice.nx
+    for x in range(lattice.nx):
+        if state.occupied[start + x] == 1:
+            slot = state.lymphoid[start + x]
+            for f in made:
+                row, shift = _voxel_row(fields, f, z, y)
+                added = state.secretes[slot, f] / site_volume * _share(fields, f)
+                fields.s[fields.offset[f] + row + (x >> shift)] += added

@@ -16,7 +16,7 @@ from .lattice import Lattice, offsets_within
 from .respond import commit_traits, respond_agents, respond_bulk
 from .rules import CONTACT_TRAIT, FIELD
 from .seeding import seed_block
-from .sources import constant_rates, gather
+from .sources import gather, make_rates
 from .state import AGENTS, WOUNDED
 from .substeps import move_and_kill
 from .traits import compile_spreads
@@ -58,7 +58,7 @@ class Block:
             [field.start for field in substances],
             lesion.block.walls == "periodic",
         )
-        self._group_fields()
+        self._set_fields()
         self.secreted = np.zeros(
             len(self.names.fields)
         )  # mean source of each field in the last step [unit/h]
@@ -119,18 +119,15 @@ class Block:
         fields = sorted({int(sense.index) for sense in sensed if sense.code == FIELD})
         return np.array(fields, np.int64), any(sense.code == CONTACT_TRAIT for sense in sensed)
 
-    def _group_fields(self) -> None:
-        """Fields of one grid that cells make or take up: their sources are gathered together."""
+    def _set_fields(self) -> None:
+        """The fields that cells make or take up, and the slabs in which their sources are gathered."""
         exchange = self.tables.exchange
         taken = ((exchange.take_up >= 0) | (exchange.exchange >= 0)).any(axis=0)[: len(self.names.fields)]
         taken[list(self.edges)] = True
         self.fields = field_solver.with_uptake(self.fields, taken)
         self.solver = field_solver.Solver(self.fields)
-        grids = [tuple(sites) for sites in zip(self.fields.gz, self.fields.gy, self.fields.gx, strict=True)]
-        self._groups = [
-            np.array([f for f in self.sourced if grids[f] == grid], np.int64)
-            for grid in sorted({grids[f] for f in self.sourced})
-        ]
+        self._made = np.array(self.sourced, np.int64)
+        self._depth = int(self.fields.gz[self._made].max(initial=1))  # planes of sites that no voxel crosses
 
     def change_model(self, lesion: Lesion, step: Step) -> None:
         """Follow another model from now on (an arm from day 0); kinds and traits must be the same."""
@@ -140,7 +137,7 @@ class Block:
                 "Put what adds or removes them under the arm's 'tissue:'.",
             )
         self._set_model(lesion, step)
-        self._group_fields()
+        self._set_fields()
         self.state = states.with_model(self.state, self.names, self.tables)
 
     def _find_vessels(self) -> None:
@@ -200,19 +197,19 @@ class Block:
         A field that no cell senses is only reported: it advances by a day, once a day.
         """
         body = (self.unblocked, self.plasma, self.site_volume)
-        rates = constant_rates(self.tables, *body)
-        for group in self._groups:
+        if self.sourced:
             threads.over_slabs(
                 gather,
-                int(self.fields.nz[group[0]]),
+                -(-self.lattice.nz // self._depth),
                 self.state,
                 self.tables,
                 self.lattice,
                 self.fields,
-                group,
+                self._made,
                 self._source_fields,
-                rates,
-                *body,
+                make_rates(self.tables, *body),
+                body,
+                self._depth,
             )
         for f in self.sourced:
             self.secreted[f] = field_solver.as_grid(self.fields, self.fields.s, f).mean()

@@ -4,8 +4,10 @@ Written in SWMR mode: every dataset exists before the first record, a table's ro
 counts them, and only counted rows may be trusted.  See `files` for names, `layout` for parts, `reading`.
 """
 
+import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,11 +30,13 @@ from .files import (
     sound,
     sync_folder,
 )
-from .layout import CHUNK_BYTES, Column, LesionLayout, Snapshot, image, own_axis, prefix
+from .layout import CHUNK_BYTES, Column, LesionLayout, Snapshot, image
+from .open_tables import GrowingTable, LesionTables, cast, check_names, columns_of
 
 __all__ = ["Column", "LesionLayout", "Rows", "RunWriter", "Snapshot", "resume"]
 
 _COPY_ROWS = 2**16
+_LAG_S = 1.0  # how long records may wait to be written together: a call of HDF5 costs more than a number
 
 
 class Rows(NamedTuple):
@@ -56,6 +60,8 @@ class RunWriter:
     body, events : columns of /body (on /time) and of /events.
     swmr : False for file systems where SWMR does not hold (network): such a
         file is readable only after `close`.
+    clock : seconds that never jump: records that follow each other within a
+        second are written together.
 
     `rows` says what has been written, for a checkpoint and `resume`.
     Raises SimulatorError where the file cannot be written (disk full, no permission), here and in every
@@ -73,10 +79,13 @@ class RunWriter:
         events: Sequence[Column],
         swmr: bool = True,
         *,
+        clock: Callable[[], float] = time.monotonic,
         _fill: Callable[["RunWriter"], Rows] | None = None,
     ):
         self.path = final_path(path)
         self.rows = Rows(0, 0, 0)
+        self._waiting: list[tuple[Mapping[str, float], ...]] = []  # records: of the body, and of the lesions
+        self._clock, self._last = clock, -math.inf
         self.swmr = swmr
         self._layout = (lesions, body, events)
         self._at = self.path.with_name(f".{self.path.name}.new")
@@ -98,36 +107,54 @@ class RunWriter:
         """Open the file that is laid out, and find what is written to."""
         lesions, body, events = self._layout
         self._file = file = h5py.File(self._at, "r+", libver="v110", rdcc_nbytes=CHUNK_BYTES)
-        self._lesions = [_Lesion(file, number, layout) for number, layout in enumerate(lesions)]
-        self._body = _columns(file["body"], body)
-        self._events = _Growing("events", file["event"], _columns(file["events"], events))
+        self._lesions = [LesionTables(file, number, layout) for number, layout in enumerate(lesions)]
+        self._body = columns_of(file["body"], body)
+        self._events = GrowingTable("events", file["event"], columns_of(file["events"], events))
         return file
 
     def write_record(self, lesion_values: Sequence[Mapping[str, float]], body: Mapping[str, float]) -> None:
-        """Write the next record: one value for every series of every lesion, and of the body."""
-        index = self._next("record", self.rows.series, self._planned[0])
-        tables = [(self._body, body)]
-        for lesion, values in zip(self._lesions, lesion_values, strict=True):
-            tables.append((lesion.series, values))
-        for columns, values in tables:
-            _check_names("record", values, columns)
+        """Write the next record: one value for every series of every lesion, and of the body.
+
+        It may wait for others up to a second, or until something else is written or synced.
+        """
+        self._next("record", self.rows.series + len(self._waiting), self._planned[0])
+        record = (body, *lesion_values)
+        for columns, values in zip(self._series(), record, strict=True):
+            check_names("record", values, columns)
+        self._waiting.append(record)
+        if self._clock() - self._last >= _LAG_S:
+            self._write_waiting()
+
+    def _series(self) -> list[dict[str, h5py.Dataset]]:
+        """The columns of a record: of the body, and of the lesions."""
+        return [self._body, *(lesion.series for lesion in self._lesions)]
+
+    def _write_waiting(self) -> None:
+        """Write the records that wait, a column at a time."""
+        if not self._waiting:
+            return
+        start = self.rows.series
+        stop = start + len(self._waiting)
         with self._writing():
-            for columns, values in tables:
+            for columns, records in zip(self._series(), zip(*self._waiting, strict=True), strict=True):
                 for name, data in columns.items():
-                    data[index] = values[name]
-            self._trust("series", index + 1)
-        self.rows = self.rows._replace(series=index + 1)
+                    data[start:stop] = [values[name] for values in records]
+            self._trust("series", stop)
+        self.rows = self.rows._replace(series=stop)
+        self._waiting.clear()
+        self._last = self._clock()
 
     def write_snapshot(self, arrays: Sequence[Mapping], agents: Sequence[Mapping]) -> None:
         """Write the next snapshot: per lesion its arrays (z, y, x) and the columns of its cells."""
         index = self._next("snapshot", self.rows.snapshots, self._planned[1])
         prepared = []
         for lesion, grids, cells in zip(self._lesions, arrays, agents, strict=True):
-            _check_names("snapshot", grids, lesion.snapshots)
-            cast = {n: _cast(n, grids[n], d.dtype, d.shape[1:]) for n, d in lesion.snapshots.items()}
+            check_names("snapshot", grids, lesion.snapshots)
+            held = {n: cast(n, grids[n], d.dtype, d.shape[1:]) for n, d in lesion.snapshots.items()}
             for name, bits in lesion.bits.items():
-                cast[name] = packing.rounded(cast[name], bits)
-            prepared.append((lesion, cast, lesion.agents.prepare(cells)))
+                held[name] = packing.rounded(held[name], bits)
+            prepared.append((lesion, held, lesion.agents.prepare(cells)))
+        self._write_waiting()
         with self._writing():
             cells_of = []
             for lesion, grids, cells in prepared:
@@ -143,6 +170,7 @@ class RunWriter:
     def write_events(self, rows: Mapping[str, Sequence]) -> None:
         """Append events: lists or arrays of one length, a column each."""
         prepared = self._events.prepare(rows)
+        self._write_waiting()
         with self._writing():
             count = self._events.append(prepared)
             self._trust("events", count)
@@ -150,6 +178,7 @@ class RunWriter:
 
     def sync(self) -> None:
         """Make what was written so far outlive a power cut."""
+        self._write_waiting()
         with self._writing():
             self._file.flush()
             os.fsync(self._file.id.get_vfd_handle())
@@ -183,6 +212,8 @@ class RunWriter:
         After a failure, or a second time, `close(False)` does nothing.
         Raises ValueError where a run that lacks planned records is called complete.
         """
+        if self._file:
+            self._write_waiting()
         if complete and (not self._file or self.rows[:2] != self._planned):
             raise ValueError(f"{self.path}: {self.rows} written, {self._planned} planned: not complete")
         if not self._file:
@@ -239,76 +270,6 @@ class RunWriter:
         if self._at != part_path(self.path):
             with suppress(OSError):
                 self._at.unlink()
-
-
-class _Lesion:
-    """The datasets of one lesion."""
-
-    def __init__(self, file: h5py.File, number: int, layout: LesionLayout):
-        at = prefix(number)
-        self.series = _columns(file[f"{at}series"], layout.series)
-        self.snapshots = _columns(file[f"{at}snapshots"], layout.snapshots)
-        self.bits = {s.name: s.bits for s in layout.snapshots if s.bits is not None}
-        agents = _columns(file[f"{at}agents"], layout.agents)
-        self.agents = _Growing(f"{at}agents", file[at + own_axis("agent", number)], agents)
-        self.offsets = file[f"{at}agents/offsets"]
-        self.done = dict(file[f"{at}done"])
-
-
-def _columns(group: h5py.Group, columns: Sequence[Column | Snapshot]) -> dict[str, h5py.Dataset]:
-    return {column.name: group[column.name] for column in columns}
-
-
-class _Growing:
-    """A table that grows: columns along one scale."""
-
-    def __init__(self, name: str, scale: h5py.Dataset, columns: Mapping[str, h5py.Dataset]):
-        self.name, self.scale, self.columns = name, scale, columns
-
-    def prepare(self, rows: Mapping) -> dict[str, np.ndarray]:
-        """The rows as they will be stored; an error leaves the file as it is."""
-        _check_names(self.name, rows, self.columns)
-        arrays = {name: _cast(name, rows[name], data.dtype) for name, data in self.columns.items()}
-        shapes = {array.shape for array in arrays.values()}
-        if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
-            raise ValueError(f"{self.name}: columns of unequal length, {shapes}")
-        return arrays
-
-    def append(self, arrays: Mapping[str, np.ndarray]) -> int:
-        """Append prepared rows; returns the new length."""
-        start = self.scale.shape[0]
-        stop = start + max((array.size for array in arrays.values()), default=0)
-        if stop > start:
-            self.scale.resize((stop,))
-            for name, data in self.columns.items():
-                data.resize((stop,))
-                data[start:stop] = arrays[name]
-        return stop
-
-
-def _check_names(table: str, given: Mapping, declared: Mapping) -> None:
-    if given.keys() != declared.keys():
-        missing, extra = sorted(declared.keys() - given.keys()), sorted(given.keys() - declared.keys())
-        raise ValueError(f"{table}: missing {missing}, not declared {extra}")
-
-
-def _cast(name: str, values, dtype: np.dtype, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """`values` as `dtype`; a number that does not fit, or a text that is too long, is a ValueError."""
-    array = np.asarray(values)
-    if shape is not None and array.shape != shape:
-        raise ValueError(f"{name}: shape {array.shape}, declared {shape}")
-    if array.size == 0:
-        return np.empty(array.shape, dtype)
-    if array.dtype.kind == "U":
-        array = np.char.encode(array, "utf-8")
-    if np.can_cast(array.dtype, dtype, "safe") or array.dtype.kind == dtype.kind == "f":
-        return array.astype(dtype, copy=False)
-    text = [kind == "S" for kind in (array.dtype.kind, dtype.kind)]
-    with np.errstate(invalid="ignore"):
-        cast = array.astype(dtype) if text[0] == text[1] else None
-    if cast is None or not np.array_equal(cast, array):
-        raise ValueError(f"{name}: values of type {array.dtype} do not fit {dtype}")
-    return cast
 
 
 def resume(
@@ -377,7 +338,7 @@ def _copy_tables(source: h5py.File, writer: RunWriter, rows: Rows, old: str | Pa
                 values = dataset(source, data.name)[start:stop]
             data[start:stop] = values
 
-    def grow(table: _Growing, stop: int) -> None:
+    def grow(table: GrowingTable, stop: int) -> None:
         for data in (table.scale, *table.columns.values()):
             data.resize((stop,))
         for start in range(0, stop, _COPY_ROWS):

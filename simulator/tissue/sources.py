@@ -92,7 +92,7 @@ def _depends(tables, behavior):
 
 @kernel(allocates=True)
 def gather(state, tables, lattice, fields, made, used, rates, body, depth, start, stop):
-    """Write source s [unit/h] and uptake u [1/h] of fields for slabs [start, stop) of `depth` planes of sites.
+    """Write source s [unit/h] and uptake u [1/h] of fields in slabs [start, stop) of `depth` planes of sites.
 
     made : i8, these fields, whose voxels no slab cuts; used : i8, the fields that the kinds asked cell by
     cell sense; body : (share of receptors that each set of drugs leaves free, plasma, µm³ of a site).

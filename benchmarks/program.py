@@ -55,7 +55,7 @@ def _python(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-def output(size: int = 48, days: float = 7.0) -> list[dict]:
+def output(size: int = 48, days: float = 21.0) -> list[dict]:
     """Share of a run spent writing a daily series and weekly snapshots."""
     of = human.experiment(size, days=days)
     simulation = human.simulation(of)
@@ -74,7 +74,7 @@ def output(size: int = 48, days: float = 7.0) -> list[dict]:
             end = time.perf_counter()
         writing += time.perf_counter() - end
         whole, size_mb = time.perf_counter() - start, path.stat().st_size / 1e6
-    note = f"{size}³, {days:g} d, two snapshots: {writing:.2f} of {whole:.1f} s, {size_mb:.1f} MB"
+    note = f"{size}³, {days:g} d, {round(days / 7) + 1} snapshots: {writing:.2f} of {whole:.1f} s, {size_mb:.1f} MB"
     return [row("output", 100.0 * writing / whole, "% of run time", 5.0, note=note)]
 
 

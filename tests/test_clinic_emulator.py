@@ -86,6 +86,21 @@ def test_a_dose_that_is_not_given_changes_nothing_before_its_day():
     assert not np.array_equal(first.volume, second.volume)
 
 
+def test_a_storm_in_one_patient_is_no_storm_in_all():
+    simulations = simulated(30)
+    simulations[4].seen.curves["ifng"][50:60] = 2000.0  # pg/mL
+    found = emulator.fit(simulations)
+    (row,) = found.rows()
+    assert (row["ifng_median"], row["ifng_highest"]) == (0.0, 2000.0)
+    plan = plans()[1]
+    peaks = []
+    for k in range(1, 301):
+        patient = PROTOCOL.population.candidate(1, k, 1)
+        given = treated.realized(patient, PROTOCOL, plan, None, 1)
+        peaks.append(found.course(patient, PROTOCOL, given, RETENTION, 1).curves["ifng"].max())
+    assert 2 <= sum(peak == 2000.0 for peak in peaks) <= 22  # one in thirty: 10 ± 3.1
+
+
 def test_every_emulated_trial_comes_to_an_end_within_its_patients():
     found = emulator.fit(simulated(30))
     rows = emulator.trials(found, PROTOCOL, plans(), RETENTION, range(1, 26))

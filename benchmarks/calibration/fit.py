@@ -4,9 +4,9 @@
 
 A fixed-point iteration on the lattice: each value is moved by the ratio of what is wanted to what is
 measured, and the rounds after the first are averaged.  What is wanted is published (densities of Michel
-2008 PMC2600708, doubling times, response rates by way of kill hazards), or assumed where the table below
-says so.  `--write` stores the result in `fitted.json`; the catalogue holds these values, and a test
-compares the two.
+2008 PMC2600708, doubling times), or assumed where the table below says so.  The reactive share of humans is
+fitted to responses of patients, by `cohort.py`.  `--write` stores the result in `fitted.json`; the catalogue
+holds these values, and a test compares the two.
 """
 
 import argparse
@@ -87,7 +87,6 @@ TISSUES: dict[str, list[Knob]] = {
         *entry("treg", 12.4, 150, _NEST["human"], f"{_MICHEL}, stroma assumed (100-1000)"),
         *entry("nk", 1, 8, _NEST["human"], "assumed: 3/mm2 (1-10)"),
         growth(50.0, "doubling 50 d: PFS and DCR of untreated refractory patients"),
-        killing(0.00056, "assumed: 4 % of net growth, anti-PD-1 response 0-5 %"),
     ],
     "human_msih": [
         *entry("cd8", 130, 430, _NEST["human"], _MICHEL),
@@ -95,7 +94,6 @@ TISSUES: dict[str, list[Knob]] = {
         *entry("treg", 34, 200, _NEST["human"], f"{_MICHEL}, stroma assumed"),
         *entry("nk", 1, 8, _NEST["human"], "assumed: 3/mm2 (1-10)"),
         *entry("gdt", 7, 18, _NEST["human"], "assumed: 10/mm2"),
-        killing(0.0033, "assumed: anti-PD-1 response 33-35 % (KEYNOTE-164)"),
     ],
     "mouse_ct26": [
         *entry("cd8", 160, 270, _NEST["mouse"], "assumed: 163/mm2 in the tumor"),
@@ -179,6 +177,7 @@ def main() -> None:
     found = fit(given.tissue, given.rounds)
     if given.write:
         held = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        found = held.get(given.tissue, {}) | found
         RESULTS.write_text(json.dumps(held | {given.tissue: found}, indent=1, sort_keys=True) + "\n")
 
 

@@ -42,7 +42,8 @@ class Emulator:
     offset [1/d], slope [1/d per 1e6 cells/kg] with standard errors; between, blocks : standard deviations
     of growth rates between patients and between blocks of one [1/d]; error : root mean square error of the
     log volume at the end of follow-up, each patient predicted from the others; lowest, highest : doses
-    that were simulated [1e6 cells/kg in all]; ifng : the highest peak seen [pg/mL].
+    that were simulated [1e6 cells/kg in all]; ifng : the peak of every simulated patient [pg/mL], of
+    which an emulated one draws any.
     """
 
     patients: int
@@ -57,11 +58,12 @@ class Emulator:
     error: float
     lowest: float
     highest: float
-    ifng: float
+    ifng: tuple[float, ...]
 
     def rows(self) -> list[dict[str, Any]]:
         """The emulator as one row of a table."""
-        return [asdict(self)]
+        peaks = {"ifng_median": float(np.median(self.ifng)), "ifng_highest": max(self.ifng)}
+        return [{name: value for name, value in asdict(self).items() if name != "ifng"} | peaks]
 
     def covers(self, million: float) -> bool:
         """Whether a total dose lies within those that were simulated, or is none."""
@@ -91,7 +93,8 @@ class Emulator:
                 log_volume += (self.slope * one.given / _MILLION * base.days[-1] * share)[:, None]
         curves = dict(base.curves)
         if "ifng" in curves:
-            curves["ifng"] = np.full(len(base.days), self.ifng)
+            drawn = self.ifng[int(dice("peak of IFN-gamma") * len(self.ifng))]
+            curves["ifng"] = np.full(len(base.days), drawn)
         return base._replace(volume=np.exp(log_volume), curves=curves)
 
 
@@ -126,7 +129,7 @@ def fit(simulations: Sequence[Simulation]) -> Emulator:
         error=days * _left_out(dose, mean),
         lowest=float(dose.min()),
         highest=float(dose.max()),
-        ifng=max(_peak(one.seen, "ifng") for one in simulations),
+        ifng=tuple(_peak(one.seen, "ifng") for one in simulations),
     )
 
 

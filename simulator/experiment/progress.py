@@ -24,14 +24,15 @@ class Progress:
         self._weights, self._runs, self._finished = weights, runs, kept
         self._total = sum(weights.values())
         self._fractions: dict[str, float] = {}
-        self._started = self._told = time.monotonic()
+        self._told = time.monotonic()
+        self._first: tuple[float, float] | None = None  # when the first work was done, and its share
         self._draw: Callable[[], None] | None = None
         self._line_s = math.inf
 
     @contextmanager
     def shown(self, quiet: bool = False) -> Iterator[None]:
         """Inside the `with`, progress is visible: as a bar on a terminal, else as log lines."""
-        self._started = self._told = time.monotonic()
+        self._told = time.monotonic()
         if quiet or not console().is_terminal:
             self._line_s = math.inf if quiet else _LINE_S
             yield
@@ -56,6 +57,8 @@ class Progress:
     def reach(self, digest: str, fraction: float) -> None:
         """A task is done to `fraction` of itself; it never falls."""
         self._fractions[digest] = max(self._fractions.get(digest, 0.0), min(1.0, fraction))
+        if self._first is None and self.share > 0.0:
+            self._first = time.monotonic(), self.share
         self.tick()
 
     def finish(self, digest: str, is_run: bool) -> None:
@@ -83,7 +86,11 @@ class Progress:
         return f"{self._finished} of {count(self._runs, 'run')}"
 
     def _left(self) -> str:
-        elapsed, share = time.monotonic() - self._started, self.share
-        if share <= 0.0 or elapsed < 2.0:
+        """The time left at the pace since the first work was done: workers start slowly."""
+        if self._first is None:
             return ""
-        return f"about {duration(elapsed * (1.0 - share) / share)} left"
+        start, first = self._first
+        elapsed, done = time.monotonic() - start, self.share - first
+        if elapsed < 2.0 or done <= 0.0:
+            return ""
+        return f"about {duration(elapsed * (1.0 - self.share) / done)} left"

@@ -34,7 +34,7 @@ _PMMR = "MMR-proficient"
 
 def mss(results: Results) -> list[Target]:
     """Refractory disease without mismatch repair deficiency: untreated, under anti-PD-1, under MSCs."""
-    untreated, anti_pd1 = (_outcomes(results, arm) for arm in ("untreated", "anti_pd1"))
+    untreated, anti_pd1 = (outcomes(results, arm) for arm in ("untreated", "anti_pd1"))
     found = results.contrast("msc", "untreated", "log tumor_volume")
     return [
         within("untreated: disease control", _share(untreated, CONTROL), 0.07, 0.15, "{:.0%}", _CONTROLS),
@@ -56,7 +56,7 @@ def mss(results: Results) -> list[Target]:
 
 def msih(results: Results) -> list[Target]:
     """Mismatch repair deficiency, second line or later, under anti-PD-1, with and without B2M."""
-    treated, without = (_outcomes(results, arm) for arm in ("anti_pd1", "anti_pd1_without_b2m"))
+    treated, without = (outcomes(results, arm) for arm in ("anti_pd1", "anti_pd1_without_b2m"))
     response, lost = _share(treated, OBJECTIVE), _share(without, OBJECTIVE)
     return [
         within("anti-PD-1, MSI-H: objective response", response, 0.33, 0.35, "{:.0%}", _KEYNOTE),
@@ -72,7 +72,7 @@ def msih(results: Results) -> list[Target]:
     ]  # fmt: skip
 
 
-def _outcomes(results: Results, arm: str) -> list[Outcome]:
+def outcomes(results: Results, arm: str) -> list[Outcome]:
     """What a trial would report of every patient of an arm."""
     rules, found = Evaluation(), []
     for patient, course in _courses(results, arm):

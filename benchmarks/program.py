@@ -74,7 +74,8 @@ def output(size: int = 48, days: float = 21.0) -> list[dict]:
             end = time.perf_counter()
         writing += time.perf_counter() - end
         whole, size_mb = time.perf_counter() - start, path.stat().st_size / 1e6
-    note = f"{size}³, {days:g} d, {round(days / 7) + 1} snapshots: {writing:.2f} of {whole:.1f} s, {size_mb:.1f} MB"
+    snapshots = round(days / 7) + 1
+    note = f"{size}³, {days:g} d, {snapshots} snapshots: {writing:.2f} of {whole:.1f} s, {size_mb:.1f} MB"
     return [row("output", 100.0 * writing / whole, "% of run time", 5.0, note=note)]
 
 

@@ -206,6 +206,29 @@ def test_a_wrong_snapshot_leaves_the_file_as_it_was(tmp_path, change, match):
     assert check_trusted(tmp_path / "run.h5") == (9, 3, 18)
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 2.0])
+def test_records_wait_a_second_at_most_and_nothing_overtakes_them(tmp_path, seconds):
+    now = [0.0]
+    path = tmp_path / "run.h5"
+    writer = RunWriter(path, fakes.attributes(), *fakes.LAYOUT, clock=lambda: now[0])
+    written = []
+    for row in range(len(fakes.HOURS)):
+        writer.write_record(*fakes.record(row))
+        written.append(writer.rows.series)
+        now[0] += seconds
+    late = {0.0: [1] * 9, 0.3: [1, 1, 1, 1, 5, 5, 5, 5, 9], 2.0: list(range(1, 10))}
+    assert written == late[seconds]
+    assert len(read(path).lesion(0).series["day"]) == written[-1]
+    writer.write_events(fakes.event(0))
+    assert writer.rows == (9, 0, 2)
+    for row in range(len(fakes.SNAPSHOT_HOURS)):
+        writer.write_snapshot(*fakes.snapshot(row))
+    for row in range(1, len(fakes.HOURS)):
+        writer.write_events(fakes.event(row))
+    writer.close(complete=True)
+    assert fakes.content(path) == fakes.content(fakes.write(tmp_path / "other.h5"))
+
+
 def test_a_wrong_record_or_event_is_an_error(tmp_path):
     writer = fakes.writer(tmp_path / "run.h5")
     lesions, body = fakes.record(0)

@@ -86,6 +86,14 @@ def test_a_dose_that_is_not_given_changes_nothing_before_its_day():
     assert not np.array_equal(first.volume, second.volume)
 
 
+def test_a_level_that_is_always_chosen_is_not_certain():
+    none, first = emulator.selection([{"chosen": 1}] * 1000, 1)
+    assert (none["selected"], first["selected"]) == (0.0, 1.0)
+    assert [none["error"], first["error"]] == pytest.approx([1e-3, 1e-3], rel=0.01)
+    half = emulator.selection([{"chosen": k % 2} for k in range(1000)], 1)[1]
+    assert half["error"] == pytest.approx(0.5 / 1000**0.5, rel=0.01)
+
+
 def test_a_storm_in_one_patient_is_no_storm_in_all():
     simulations = simulated(30)
     simulations[4].seen.curves["ifng"][50:60] = 2000.0  # pg/mL

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from simulator.base.errors import InputError
-from simulator.clinic import protocol
+from simulator.body.course import Dose
+from simulator.clinic import dosing, protocol, treated
 from simulator.clinic.designs.boin import Boin
 from simulator.clinic.designs.three_plus_three import ThreePlusThree
 
@@ -55,6 +56,25 @@ def test_a_file_may_change_bounds_and_design(tmp_path):
     assert found.design == ThreePlusThree(levels=3, variant="deescalation_top", source=found.design.source)
     (rule,) = [rule for rule in found.rules if rule.name == "lymphocytes"]
     assert rule.bounds == (("at_least", 1000.0),)
+
+
+def test_a_file_may_say_how_far_readings_are_off_and_its_trial_then_reads_so(tmp_path):
+    path = changed(
+        tmp_path, ("\nhazards:\n", "\nreading_error: {sd: 0.2 cm, relative: 0.05, reader: 0}\n\nhazards:\n")
+    )
+    error = protocol.load(path).evaluation.reading_error
+    assert (error.sd, error.relative, error.reader) == (2.0, 0.05, 0.0)
+    assert protocol.load(PATH).evaluation.reading_error is None
+    assert protocol.load(path).evaluation.recorded()["reading_error.sd"] == 2.0
+    readings = []
+    for rules in (protocol.load(PATH), protocol.load(path)):
+        patient = rules.population.candidate(1, 1, 1)
+        plan = [Dose(1, "msc", 0.0, 1e6, "cells/kg", 1.0)]
+        given = treated.realized(patient, rules, plan, None, 1)
+        seen = treated.expected(patient, rules, dosing.doses(given), 0.85)
+        one = treated.live(patient, 1, rules, plan, given, seen, 1)
+        readings.append(one.followed.table.um.tolist())
+    assert readings[0] != readings[1]
 
 
 @pytest.mark.parametrize(

@@ -238,11 +238,15 @@ def trials(
 
 
 def selection(rows: Sequence[dict[str, Any]], levels: int) -> list[dict[str, Any]]:
-    """How often each level was chosen (0: none), with its Monte Carlo error."""
+    """How often each level was chosen (0: none), with its Monte Carlo error.
+
+    The error of a share with a choice more on either side (Wilson's prior): none is certain.
+    """
     chosen = [row["chosen"] for row in rows]
     found = []
     for level in range(levels + 1):
         share = chosen.count(level) / len(chosen)
-        error = math.sqrt(share * (1.0 - share) / len(chosen))
+        near = (chosen.count(level) + 1.0) / (len(chosen) + 2.0)
+        error = math.sqrt(near * (1.0 - near) / len(chosen))
         found.append({"level": level, "selected": share, "error": error, "trials": len(chosen)})
     return found

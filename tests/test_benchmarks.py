@@ -189,3 +189,22 @@ def test_the_figure_of_the_calibration_shows_every_fitted_value(monkeypatch):
         assert drawn == pytest.approx(sorted(each["reached"] / each["wanted"] for each in knobs.values()))
         low, high = axes.get_xlim()
         assert low < min(drawn) and max(drawn) < high
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
+def test_the_share_moves_until_a_cohort_responds_as_trials_say(monkeypatch, tmp_path, factor):
+    monkeypatch.syspath_prepend(FOLDER / "calibration")
+    import cohort
+    from scipy.special import ndtr
+
+    true = 0.01  # the median at which a third responds
+
+    def responders(species, share, folder, patients):
+        return round(patients * ndtr(np.log(float(share) / true) / cohort._SPREAD + cohort.ndtri(0.34)))
+
+    monkeypatch.setattr(cohort, "_responders", responders)
+    monkeypatch.setattr(cohort, "_catalogued", lambda species: factor * true)
+    found = cohort.fit("human_msih", tmp_path, 200, 6)
+    assert 0.8 * true < float(found["value"]) < 1.25 * true
+    assert 0.29 < found["responders"] / 200 < 0.39
+    assert factor != 1.0 or float(found["value"]) == true  # what holds is left alone

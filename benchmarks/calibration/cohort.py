@@ -1,12 +1,13 @@
 """Fit the share of CD8 cells that see the tumor: as many of a cohort respond to anti-PD-1 as in trials.
 
-    python benchmarks/calibration/cohort.py human_mss FOLDER [--write]     # half an hour a species
+    python benchmarks/calibration/cohort.py human_mss FOLDER [--write]     # seven minutes a round
 
 Who responds is a matter of how patients differ, so the medians of a species cannot tell: patients drawn from
-its population are treated, and RECIST judges them (`experiment.validation.cohorts`).  A patient responds
-where the logarithm of the share exceeds some threshold; over patients it is spread as the population says, so
-each round finds the threshold by the responses and moves the median accordingly (a probit model).  FOLDER
-keeps the runs; `--write` stores the result in `fitted.json`.
+its population are treated, and RECIST judges them (`experiment.validation.cohorts`).  While the published
+range lies beyond a standard error of what was reached, the median moves: a patient responds where the
+logarithm of the share exceeds some threshold, and over patients it is spread as the population says (a probit
+model).  FOLDER keeps the runs; `--write` stores the result in `responses.json`, whose values the catalogue
+holds.
 """
 
 import argparse
@@ -14,9 +15,8 @@ import json
 import math
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from fit import RESULTS
 from scipy.special import ndtri
 
 import simulator
@@ -24,8 +24,9 @@ from simulator.clinic.endpoints import OBJECTIVE
 from simulator.experiment.execute import execute
 from simulator.experiment.validation import cohorts
 
+RESULTS = Path(__file__).resolve().parent / "responses.json"
 PATH = "cells.cd8.traits.reactive.share"
-_AVERAGED = 3  # rounds whose thresholds make the next median
+_SPREAD = 1.15  # of the logarithm between patients, as configs/patients/human_mss.yaml
 _EXPERIMENT = """
 title: responses of {species}
 use: [{species}, anti_pd1]
@@ -41,38 +42,36 @@ seed: 2
 
 
 class Wanted(NamedTuple):
-    """The share of a cohort that should respond, and the spread of the logarithm between its patients."""
+    """The range in which the share of responders should lie."""
 
-    response: float
-    spread: float
+    low: float
+    high: float
     source: str
 
 
 COHORTS = {
-    "human_mss": Wanted(0.025, 1.15, "anti-PD-1 in MMR-proficient disease: response 0-5 %"),
-    "human_msih": Wanted(0.34, 1.15, "anti-PD-1 in MSI-H, second line or later: 33-35 % (KEYNOTE-164)"),
+    "human_mss": Wanted(0.0, 0.05, "anti-PD-1 in MMR-proficient disease"),
+    "human_msih": Wanted(0.33, 0.35, "anti-PD-1 in MSI-H disease, second line or later: KEYNOTE-164"),
 }
 
 
-def fit(species: str, folder: Path, patients: int, rounds: int) -> dict[str, float | str]:
-    """Iterate; returns the median with what was wanted and what the last round reached."""
-    wanted = COHORTS[species]
-    median, thresholds, reached = _start(species), [], 0.0
+def fit(species: str, folder: Path, patients: int, rounds: int) -> dict[str, Any]:
+    """Iterate; returns the median with what was wanted and what it reached."""
+    wanted, said = COHORTS[species], f"{_catalogued(species):.3g}"
     for turn in range(1, rounds + 1):
-        said = f"{median:.3g}"
         responders = _responders(species, said, folder / f"{species}-{said}", patients)
-        reached = responders / patients
         print(f"{species}, round {turn}: {PATH} = {said}: {responders} of {patients} respond", flush=True)
-        at = (responders + 0.5) / (patients + 1.0)  # nobody and everybody have a finite threshold
-        thresholds.append(math.log(float(said)) - wanted.spread * float(ndtri(at)))
-        threshold = sum(thresholds[-_AVERAGED:]) / len(thresholds[-_AVERAGED:])
-        median = math.exp(threshold + wanted.spread * float(ndtri(wanted.response)))
+        near = (responders + 0.5) / (patients + 1.0)  # nobody and everybody have a finite threshold
+        error = math.sqrt(near * (1.0 - near) / patients)
+        reached = responders / patients
+        if wanted.low - error <= reached <= wanted.high + error or turn == rounds:
+            break
+        middle = 0.5 * (wanted.low + wanted.high)
+        said = f"{float(said) * math.exp(_SPREAD * float(ndtri(middle) - ndtri(near))):.3g}"
     return {
-        "value": f"{median:.3g}",
-        "wanted": wanted.response,
-        "reached": round(reached, 3),
-        "source": wanted.source,
-    }
+        "path": PATH, "value": said, "wanted": [wanted.low, wanted.high],
+        "responders": responders, "patients": patients, "source": wanted.source,
+    }  # fmt: skip
 
 
 def _responders(species: str, share: str, folder: Path, patients: int) -> int:
@@ -86,7 +85,7 @@ def _responders(species: str, share: str, folder: Path, patients: int) -> int:
     return sum(one.best in OBJECTIVE for one in cohorts.outcomes(results, "anti_pd1"))
 
 
-def _start(species: str) -> float:
+def _catalogued(species: str) -> float:
     """The catalogue's median."""
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "cohort.yaml"
@@ -103,13 +102,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--patients", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--write", action="store_true", help="store the result in fitted.json")
+    parser.add_argument("--write", action="store_true", help="store the result in responses.json")
     given = parser.parse_args()
     found = fit(given.species, given.folder, given.patients, given.rounds)
     print(found)
     if given.write:
-        held = json.loads(RESULTS.read_text(encoding="utf-8"))
-        held[given.species][PATH] = found
+        held = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        held[given.species] = found
         RESULTS.write_text(json.dumps(held, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

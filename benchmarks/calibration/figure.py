@@ -2,7 +2,7 @@
 
     python benchmarks/calibration/figure.py FOLDER     # writes calibration.png and calibration.svg
 
-Reads `fitted.json`, which `fit.py` and `cohort.py` write and the catalogue holds.
+Reads `fitted.json`, which `fit.py` writes and the catalogue holds.
 """
 
 import argparse
@@ -23,8 +23,6 @@ _KNOBS = {  # the end of a path, and what it was judged by
     "traits.reactive.share": "kills a tumor cell and day",
     "behaviors.die.base": "net growth",
 }
-_RESPONSE = "response to anti-PD-1"  # by which `cohort.py` judges the reactive share of humans
-_JUDGED = [*_KNOBS.values(), _RESPONSE]
 _WITHIN = 0.2  # densities need to come this close, validation.md section 5
 
 
@@ -40,15 +38,14 @@ def fitted() -> dict[str, list[Fitted]]:
     """The stored fits, by tissue."""
     stored: dict[str, dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8"))
     return {
-        tissue: [_fitted(tissue, path, entry["reached"] / entry["wanted"]) for path, entry in knobs.items()]
+        tissue: [_fitted(path, entry["reached"] / entry["wanted"]) for path, entry in knobs.items()]
         for tissue, knobs in stored.items()
     }
 
 
-def _fitted(tissue: str, path: str, ratio: float) -> Fitted:
+def _fitted(path: str, ratio: float) -> Fitted:
     _, kind, knob = path.split(".", 2)
-    by_response = knob == "traits.reactive.share" and tissue.startswith("human")
-    return Fitted(kind, _RESPONSE if by_response else _KNOBS[knob], ratio)
+    return Fitted(kind, _KNOBS[knob], ratio)
 
 
 @canvas.drawn
@@ -60,11 +57,11 @@ def calibration() -> canvas.Plot:
         "How close the calibration came",
         "Reached on the lattice over wanted, the same seeds as in the fit. Shade: within 20 %.",
         (1.75, 0.3 * len(kinds)), len(tissues), 3, gap=(0.3, 0.65), margin=(0.85, 0.2, 0.55),
-        legend=[Line2D([], [], label=judged, **_look(judged)) for judged in _JUDGED],
+        legend=[Line2D([], [], label=judged, **_look(judged)) for judged in _KNOBS.values()],
     )  # fmt: skip
     for i, ((tissue, rows), box) in enumerate(zip(tissues.items(), boxes, strict=True)):
         _panel(canvas.add_axes(figure, box), tissue, rows, kinds, named=i % 3 == 0)
-    caption = "Sources of what was wanted stand in benchmarks/calibration."
+    caption = "Sources of what was wanted stand in benchmarks/calibration/fit.py."
     return canvas.Plot("calibration", "Calibration", caption, figure)
 
 
@@ -72,7 +69,7 @@ def _panel(axes: Axes, tissue: str, rows: list[Fitted], kinds: list[str], named:
     axes.axvspan(1.0 - _WITHIN, 1.0 + _WITHIN, color="#e8ecef", linewidth=0)
     axes.axvline(1.0, color=style.INK, linewidth=0.8)
     for each in rows:
-        offset = (_JUDGED.index(each.judged) - 2.0) * 0.13
+        offset = (list(_KNOBS.values()).index(each.judged) - 1.5) * 0.16
         axes.plot(each.ratio, len(kinds) - 1 - kinds.index(each.kind) - offset, **_look(each.judged))
     axes.set_xscale("log")
     axes.set_xlim(0.6, 1.6667)
@@ -86,9 +83,9 @@ def _panel(axes: Axes, tissue: str, rows: list[Fitted], kinds: list[str], named:
 
 
 def _look(judged: str) -> dict[str, Any]:
-    i = _JUDGED.index(judged)
+    i = list(_KNOBS.values()).index(judged)
     return {
-        "marker": "osD^v"[i], "markersize": 6, "color": style.ARMS[i], "markeredgecolor": style.PAPER,
+        "marker": "osD^"[i], "markersize": 6, "color": style.ARMS[i], "markeredgecolor": style.PAPER,
         "linestyle": "none",
     }  # fmt: skip
 

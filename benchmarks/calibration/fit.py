@@ -177,7 +177,6 @@ def main() -> None:
     found = fit(given.tissue, given.rounds)
     if given.write:
         held = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        found = held.get(given.tissue, {}) | found
         RESULTS.write_text(json.dumps(held | {given.tissue: found}, indent=1, sort_keys=True) + "\n")
 
 

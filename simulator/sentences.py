@@ -15,6 +15,7 @@ _DOES = {
     "necrose": "Dies of want of oxygen",
     "lyse": "Is killed by what touches it",
     "clear": "Is cleared away",
+    "scar": "Ends as a scar",
     "leave": "Leaves the tissue",
     "switch": "Switches its '{}'",
     "reset": "Loses its '{}'",
@@ -26,7 +27,7 @@ _DOES = {
     "migrate": "Hops to a neighboring site",
     "kill": "Kills",
 }
-_LOSSES = ("die", "necrose", "lyse", "clear", "leave")
+_LOSSES = ("die", "necrose", "lyse", "clear", "scar", "leave")
 _AVOGADRO = 6.02214076e23
 _MOLES_PER_NM_UM3 = 1e-24
 
@@ -162,7 +163,13 @@ def _details(word: str, argument: str, behavior: Behavior, lesion: Lesion) -> It
         yield f"times its '{behavior.scaled_by}'"
     if behavior.uses:
         yield f"each time using up one of its '{behavior.uses}'"
-    if behavior.leaves:
+    if behavior.renews:
+        yield "a daughter starting anew with " + ", ".join(f"'{trait}'" for trait in behavior.renews)
+    if behavior.needs_room:
+        yield "only where a site within reach is free"
+    if behavior.leaves and word == "scar":
+        yield f"{behavior.leaves} on the free sites within {units.format(behavior.within, 'um')}"
+    elif behavior.leaves:
         yield f"leaving {behavior.leaves}"
     if behavior.when:
         yield f"while {behavior.when}"
@@ -191,6 +198,8 @@ def _moving(behavior: Behavior, lesion: Lesion) -> Iterator[str]:
         yield f"up to {_percent(behavior.bias)} of hops up {behavior.toward} (receptors half full at {half})"
     if behavior.barrier != 1.0:
         yield f"from stroma into a nest {_plain(behavior.barrier)} times as readily"
+    for kind, chance in behavior.passes.items():
+        yield f"onto {kind} {_plain(chance)} times as readily" if chance else f"never onto {kind}"
 
 
 def _signal(rule: Rule, lesion: Lesion) -> str:

@@ -7,11 +7,17 @@ from ..base.errors import did_you_mean
 from . import amounts
 from .names import Scope
 from .reader import Reader
-from .schema import Action, Behavior, FieldModel, Vocabulary
+from .schema import Action, Behavior, FieldModel, Spread, Vocabulary
 from .tree import Node
 
 COMMON_KEYS = ("base", "when", "source")
-NEEDED_KEYS = {"kill": ("targets",), "switch": ("set",), "exchange": ("level",), "express": ("rise", "fall")}
+NEEDED_KEYS = {
+    "kill": ("targets",),
+    "switch": ("set",),
+    "exchange": ("level",),
+    "express": ("rise", "fall"),
+    "scar": ("leaves",),
+}
 MOST_RECOGNIZED = 4  # target traits whose product is the chance of recognition
 
 
@@ -131,9 +137,41 @@ class BehaviorReader:
                 self._must_be_bulk(behavior.leaves, at)
             else:
                 behavior = behavior.model_copy(update={"leaves": None})
+        self._check_renewed(behavior, node)
+        behavior = behavior.model_copy(update={"passes": self._passes(name, behavior, node)})
+        if action.name == "scar" and behavior.leaves is None:
+            return None
         if behavior.targets is not None and not self._target_held(name, behavior.targets, node):
             return None
         return behavior if len(self.problems) == before else None
+
+    def _check_renewed(self, behavior: Behavior, node: Node) -> None:
+        """A daughter starts anew with own traits whose start is a number; only listed cells can."""
+        at = node.get("renews") or node
+        if behavior.renews and self.header.layer == "bulk" and not self.header.tracked:
+            self.problems.add(
+                f"{self.kind} cells have no identity, and a daughter is a copy.",
+                "Remove `renews`, or make the kind `tracked: true`.",
+                at.key,
+            )
+        for trait in behavior.renews:
+            if self.own_trait(trait, at) and isinstance(self.header.traits[trait], Spread):
+                self.problems.add(
+                    f"'{trait}' of {self.kind} has no one start value to renew.",
+                    f"Give it a number: traits: {{{trait}: 5}}.",
+                    at.key,
+                )
+
+    def _passes(self, name: str, behavior: Behavior, node: Node) -> dict[str, float]:
+        """Chances of a step onto the bulk kinds that this experiment holds."""
+        found = {}
+        for kind, chance in behavior.passes.items():
+            child = node.get("passes", kind)
+            at = node if child is None else Node(kind, child.key, child.key)
+            if self.scope.holds("kinds", kind, at, f"{self.kind}: `{name} passes {kind}`"):
+                self._must_be_bulk(kind, at)
+                found[kind] = chance
+        return found
 
     def _check_needs(self, name: str, action: Action, behavior: Behavior, node: Node) -> None:
         """Keys without which the behavior means nothing."""

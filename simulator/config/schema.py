@@ -86,7 +86,10 @@ class Behavior(Strict):
     base: Level
     when: str | None = None  # a trait or 'engaged', or 'not …': acts only while it exceeds 0.5
     uses: Name | None = None  # divide, kill: a trait that must be ≥ 1 and falls by one each time
-    leaves: Name | None = None  # die, necrose, lyse, clear: the kind that takes the site
+    needs_room: bool = False  # divide: only where a site within reach is free (contact inhibition)
+    renews: Names = ()  # divide, of cells with an identity: traits with which a daughter starts anew
+    leaves: Name | None = None  # die, necrose, lyse, clear, scar: the kind that takes the site
+    within: Annotated[float, quantity("um", at_least=0)] = 0.0  # scar: how far around, on free sites
     targets: Name | None = None  # kill: the kind that is hit
     on: tuple[Name, ...] = ()  # kill: target traits whose product is the chance of recognition
     hits: Annotated[int, Key(ge=1, le=100)] = 1  # kill: hits that complete a kill
@@ -98,6 +101,7 @@ class Behavior(Strict):
     half_max: HalfMax | None = None  # migrate: concentration of half receptor occupancy [field unit]
     sensitivity: Positive = 0.01  # migrate: occupancy difference across a site of half-maximal bias
     barrier: Share = 1.0  # migrate: relative chance of a step from stroma into a nest
+    passes: dict[Name, Share] = {}  # migrate: relative chance of a step onto a bulk kind; 1 for others
     scaled_by: Name | None = None  # secrete, divide, die, lyse: a trait that multiplies the rate
     level: Level | None = None  # exchange: the concentration in the blood [field unit]
     rise: Annotated[float, quantity("1/h", above=0)] | None = None  # express: relaxation rate upward

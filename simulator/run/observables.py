@@ -165,6 +165,7 @@ def _count(kind: str, name: str) -> Formula:
 
 _ENTRIES = (
     _formula("tumor_cells", "cells", "living tumor cells in the block", lambda v: v.count("tumor")),
+    _formula("stroma", "cells", "stroma sites in the block", lambda v: v.count("stroma")),
     _formula("tumor_volume", "mm3", "volume of the lesion, live and debris", lambda v: v.lesion.volume_mm3),
     _formula(
         "relative_volume",

@@ -196,6 +196,8 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         expressed=_filled(EXPRESS, -1, 0),
         exchange=_filled(EXCHANGE, -1, len(names.kinds), max(1, len(names.fields))),
         column=np.full((len(names.kinds), max(1, len(names.traits))), -1, np.int64),
+        passes=np.ones((len(names.kinds), len(names.kinds))),
+        renewed=np.full((len(names.kinds), max(1, names.agent_columns)), np.nan),
         kill_on=np.full((len(names.kinds), 4), -1, np.int64),
         target_trait=np.zeros(0, np.int64),
         blockers=np.zeros((0, 0), np.uint8),
@@ -208,6 +210,7 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         "stroma",
         "active",
         "touches",
+        "needs_room",
         "dead_leaves",
         "repair",
         "hazard_bound",
@@ -297,6 +300,9 @@ def _compile_kind(compiler: _Compiler, tables: Tables, code: int, kind: str) -> 
             compiler.hazards.append(_hazard(compiler, kind, index, word, argument, behavior, local))
             most = max([behavior.base, *(r.to for r in cell.rules if r.behavior == name)])
             row.hazard_bound += most if behavior.scaled_by is None else math.inf
+            row.needs_room |= int(behavior.needs_room)
+            for trait in behavior.renews:
+                tables.renewed[code, compiler.column(kind, trait)] = cell.traits[trait]
         elif word == "express":
             compiler.expressed.append(_express(compiler, kind, index, argument, behavior))
         elif word in ("secrete", "take_up", "exchange"):
@@ -332,7 +338,8 @@ def _hazard(
     column = compiler.column(kind, trait) if trait else -1
     leaves = compiler.kind[behavior.leaves] if behavior.leaves else 0
     scale = compiler.local_signal(kind, behavior.scaled_by, local) if behavior.scaled_by else -1
-    return index, HAZARDS[word], column, leaves, scale, behavior.set or 0.0
+    value = behavior.within / compiler.lesion.block.site if word == "scar" else behavior.set or 0.0
+    return index, HAZARDS[word], column, leaves, scale, value
 
 
 def _express(compiler: _Compiler, kind: str, index: int, trait: str, behavior: Behavior) -> tuple:
@@ -354,6 +361,8 @@ def _fill_motion(compiler: _Compiler, tables: Tables, code: int, word: str, beha
         row.receptor = behavior.half_max or 1.0
         row.sensitivity = behavior.sensitivity
         row.barrier = behavior.barrier
+        for passed, chance in behavior.passes.items():
+            tables.passes[code, compiler.kind[passed]] = chance
     elif word == "kill":
         target = compiler.kind[behavior.targets]
         row.kill_target = target

@@ -132,8 +132,12 @@ def place(block: Block, step: int, inflow: Inflow) -> np.ndarray:
         if wanted == 0:
             continue
         distance = _tumor_distance(block)
-        layer = block.state.occupied if block.tables.kinds[kind].lymphoid else block.state.bulk
-        free = np.flatnonzero((layer == 0) & (distance >= at.nearest) & (distance <= at.farthest))
+        bulk = block.state.bulk
+        if block.tables.kinds[kind].lymphoid:
+            open_to = (block.state.occupied == 0) & (block.tables.passes[kind, bulk] > 0.0)
+        else:
+            open_to = bulk == 0
+        free = np.flatnonzero(open_to & (distance >= at.nearest) & (distance <= at.farthest))
         u, v = np.empty(sites), np.empty(sites)
         uniforms_from(block.dice, _ARRIVE, step, 1 + dose, 0, u, v)
         chosen = np.sort(free[np.argsort(u[free], kind="stable")[:wanted]])

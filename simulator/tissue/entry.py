@@ -147,7 +147,7 @@ def admit(state, tables, spreads, lattice, fields, near, dice, step, vessels, co
                 site = vessels[i]
                 if state.lymphoid[site] >= 0:
                     u = uniform(dice, _PLACE, step, 100 + 50 * kind + n, site)
-                    site = free_site_near(state, lattice, near, 1, site, u)
+                    site = free_site_near(state, tables, lattice, near, kind, site, u)
                 if site < 0:
                     state.count[TURNED_AWAY] += 1
                     continue
@@ -211,7 +211,7 @@ def arrive(
             layer = int(tables.kinds[kind].lymphoid)
             site = vessels[i]
             if layer == 0 or state.lymphoid[site] >= 0:
-                site = free_site_near(state, lattice, near, layer, site, v)
+                site = free_site_near(state, tables, lattice, near, kind, site, v)
             if site < 0 and layer == 1:
                 state.count[TURNED_AWAY] += 1
                 continue

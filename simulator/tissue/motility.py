@@ -151,13 +151,14 @@ def _follow(tables, spacing, f, hops, w):
 
 @kernel
 def _name_goals(state, tables, lattice, hops, w):
-    """The neighboring site in the chosen direction, if it is free and no barrier keeps the cell out."""
+    """The neighboring site in the chosen direction, if it is free and nothing there keeps the cell out."""
     for j in range(hops):
         slot, site = w.slot[j], w.here[j]
         goal = neighbor(lattice, site, w.z[j], w.y[j], w.x[j], w.direction[j])
         there = goal if goal >= 0 else site
         enters_nest = tables.kinds[state.bulk[site]].stroma & (1 - tables.kinds[state.bulk[there]].stroma)
-        kept_out = enters_nest & int(w.u[j] >= tables.kinds[w.kind[j]].barrier)
+        chance = tables.kinds[w.kind[j]].barrier if enters_nest == 1 else 1.0
+        kept_out = int(w.u[j] >= chance * tables.passes[w.kind[j], state.bulk[there]])
         stays = int(goal < 0) | int(state.occupied[there]) | kept_out
         state.proposal[slot] = LOOKS if stays == 1 else goal
         state.way[slot] = w.direction[j]

@@ -14,7 +14,7 @@ from .hill import hill, hill_of
 # Signal codes.
 FIELD, TRAIT, CONTACT_KIND, CONTACT_TRAIT, TARGET, ENGAGED = range(6)
 # Hazard codes: what happens when a clock rings.
-DIVIDE, DIE, NECROSE, LYSE, CLEAR, LEAVE, SWITCH = range(7)
+DIVIDE, DIE, NECROSE, LYSE, CLEAR, LEAVE, SWITCH, SCAR = range(8)
 HAZARDS = {
     "divide": DIVIDE,
     "die": DIE,
@@ -24,6 +24,7 @@ HAZARDS = {
     "leave": LEAVE,
     "switch": SWITCH,
     "reset": SWITCH,  # to 0
+    "scar": SCAR,
 }
 
 
@@ -36,8 +37,8 @@ def _record(integers: str, floats: str = "") -> np.dtype:
 
 # One row a kind.  Ranges `x_start : x_stop` select its rows of another table.
 KIND = _record(
-    "lymphoid tracked stroma active touches "  # flags: layer; has an identity; side of the barrier; has
-    # clocks; senses other bulk or lymphoid cells
+    "lymphoid tracked stroma active touches needs_room "  # flags: layer; has an identity; side of the
+    # barrier; has clocks; senses other bulk or lymphoid cells; divides only where a site is free
     "sense_start sense_stop hazard_start hazard_stop express_start express_stop "
     "admit migrate kill "  # behaviors
     "toward "  # migrate: the field it follows
@@ -55,7 +56,7 @@ ROW = _record(
 )
 HAZARD = _record(
     "behavior code column leaves scale",  # scale: a signal of the kind that multiplies the rate
-    "value",  # switch: value for the column; divide: column used up
+    "value",  # switch: value for the column; divide: column used up; scar: how far around, in sites
 )
 EXPRESS = _record("behavior column", "rise fall")
 EXCHANGE = _record("secrete scale take_up exchange", "level")  # scale: column of the trait that multiplies
@@ -75,6 +76,8 @@ class Tables(NamedTuple):
     expressed: np.recarray  # EXPRESS
     exchange: np.recarray  # EXCHANGE[K, F]
     column: np.ndarray  # i8[K, T] where trait t of kind k stands
+    passes: np.ndarray  # f8[K, K] relative chance of a step of a kind onto a bulk kind
+    renewed: np.ndarray  # f8[K, columns] with which a daughter starts; nan where with her mother's
     kill_on: np.ndarray  # i8[K, 4] target traits that must be recognized
     target_trait: np.ndarray  # i8[J] trait behind each slot of a target signal
     blockers: np.ndarray  # u1[B, D] sets of drugs that block a row together, or whose occupancy is a signal

@@ -12,7 +12,7 @@ from ..base.kernel import kernel
 from ..base.rng import STREAM, uniform, uniforms
 from .killing import leave_behind
 from .lattice import coordinates, shifted
-from .rules import CLEAR, DIE, DIVIDE, LYSE, NECROSE, SWITCH
+from .rules import CLEAR, DIE, DIVIDE, LYSE, NECROSE, SCAR, SWITCH
 from .state import (
     AGENTS,
     BORN,
@@ -37,7 +37,7 @@ _LONGEST_PUSH = 8192  # cells in a row
 @kernel
 def ledger_entry(code):
     """The column of the ledger in which a removal is booked."""
-    if code == DIE:
+    if code == DIE or code == SCAR:
         return DIED
     if code == NECROSE:
         return NECROSED
@@ -101,23 +101,22 @@ def by_priority(dice, step, layer, sites):
 
 
 @kernel
-def free_site_near(state, lattice, near, layer, site, u):
-    """The nearest site within reach that is free in a layer (ties by u), or −1.  near : offsets."""
+def free_site_near(state, tables, lattice, near, kind, site, u):
+    """The nearest site within reach that is free for a kind (ties by u), or −1.  near : offsets."""
     z, y, x = coordinates(lattice, site)
     first = 0
     while first < len(near):
         distance = near[first, 3]
         last, found = first, 0
         while last < len(near) and near[last, 3] == distance:
-            found += _is_free(
-                state, shifted(lattice, z, y, x, near[last, 0], near[last, 1], near[last, 2]), layer
-            )
+            goal = shifted(lattice, z, y, x, near[last, 0], near[last, 1], near[last, 2])
+            found += _is_free(state, tables, goal, kind)
             last += 1
         if found > 0:
             left = int(u * found)
             for i in range(first, last):
                 goal = shifted(lattice, z, y, x, near[i, 0], near[i, 1], near[i, 2])
-                left -= _is_free(state, goal, layer)
+                left -= _is_free(state, tables, goal, kind)
                 if left < 0:
                     return goal
         first = last
@@ -125,27 +124,33 @@ def free_site_near(state, lattice, near, layer, site, u):
 
 
 @kernel(inline=True)
-def _is_free(state, site, layer):
-    """1 where a site exists and holds no cell of a layer."""
+def _is_free(state, tables, site, kind):
+    """1 where a site exists, holds no cell of the kind's layer, and nothing there that keeps the kind out."""
     if site < 0:
         return 0
-    return int(state.occupied[site] == 0) if layer == 1 else int(state.bulk[site] == 0)
+    if tables.kinds[kind].lymphoid == 0:
+        return int(state.bulk[site] == 0)
+    return int(state.occupied[site] == 0 and tables.passes[kind, state.bulk[site]] > 0.0)
 
 
 @kernel(allocates=True)
 def divide_bulk(state, tables, lattice, near, dice, step, mothers):
     """Mothers at the given sites divide, in order of priority, where a site within reach is free.
 
-    Returns the sites of the crowded: their daughters are born, but have no place yet.
+    Returns the sites of the crowded: their daughters are born, but have no place yet.  Of a kind that needs
+    room the crowded do not divide.
     """
     order = by_priority(dice, step, 0, mothers)
     crowded = np.empty(len(mothers), np.int64)
     left = 0
     for i in range(len(order)):
         site = mothers[order[i]]
-        state.ledger[int(state.bulk[site]), BORN] += 1
+        kind = int(state.bulk[site])
         u, v = uniforms(dice, _PLACE, step, 0, site)
-        goal = free_site_near(state, lattice, near, 0, site, u)
+        goal = free_site_near(state, tables, lattice, near, kind, site, u)
+        if goal < 0 and tables.kinds[kind].needs_room == 1:
+            continue
+        state.ledger[kind, BORN] += 1
         if goal >= 0:
             copy_bulk(state, site, goal)
         else:
@@ -291,26 +296,50 @@ def turn_over_agents(state, tables, lattice, near, dice, step):
             state.ledger[kind, ledger_entry(tables.hazards[h].code)] += 1
             layer = tables.kinds[kind].lymphoid
             remove_agent(state, tables, slot)
-            if layer == 0:
+            if tables.hazards[h].code == SCAR:
+                leave_scar(state, lattice, site, tables.hazards[h].leaves, tables.hazards[h].value)
+            elif layer == 0:
                 leave_behind(state, site, tables.hazards[h].leaves)
 
 
 @kernel
+def leave_scar(state, lattice, site, kind, radius):
+    """Free sites within `radius` (in sites) of one turn into a kind."""
+    z, y, x = coordinates(lattice, site)
+    reach = int(radius)
+    deep = reach if lattice.nz > 1 else 0
+    for dz in range(-deep, deep + 1):
+        for dy in range(-reach, reach + 1):
+            for dx in range(-reach, reach + 1):
+                if float(dz * dz + dy * dy + dx * dx) > radius * radius:
+                    continue
+                near = shifted(lattice, z, y, x, dz, dy, dx) if dz != 0 or dy != 0 or dx != 0 else site
+                if near >= 0 and state.bulk[near] == 0:
+                    leave_behind(state, near, kind)
+
+
+@kernel
 def divide_agent(state, tables, lattice, near, dice, step, slot):
-    """One cell of the list divides; both daughters carry its traits, a used-up trait lower by one."""
+    """One cell of the list divides; both daughters carry its traits, a used-up trait lower by one.
+
+    Some traits a kind may renew in the second daughter.
+    """
     kind = int(state.agents[slot].kind)
     layer = int(tables.kinds[kind].lymphoid)
     site = int(state.agents[slot].site)
     column = tables.hazards[state.agents[slot].clock].column
+    u, v = uniforms(dice, _PLACE, step, 1 + layer, site)
+    goal = free_site_near(state, tables, lattice, near, kind, site, u)
+    if goal < 0 and tables.kinds[kind].needs_room == 1:
+        return
     if column >= 0:
         state.trait[slot, column] = float(state.trait[slot, column]) - 1.0
     state.ledger[kind, BORN] += 1
-    u, v = uniforms(dice, _PLACE, step, 1 + layer, site)
-    goal = free_site_near(state, lattice, near, layer, site, u)
     if goal < 0:
         state.ledger[kind, EXPORTED] += 1
         return
     daughter = add_agent(state, tables, kind, goal, step, state.agents[slot].dose)
     state.agents[daughter].touched = 1  # counted once a family
     for c in range(state.trait.shape[1]):
-        state.trait[daughter, c] = state.trait[slot, c]
+        renewed = tables.renewed[kind, c]
+        state.trait[daughter, c] = state.trait[slot, c] if np.isnan(renewed) else renewed

@@ -1,0 +1,161 @@
+"""Cells that need room, kinds that keep others off their sites, scars: laws of crowded tissue."""
+
+import numpy as np
+import pytest
+from tissues import block, cells, digest, lesion
+
+from simulator.config.schema import Behavior, Cell, Lesion, Tissue
+from simulator.tissue.inputs import Inputs
+from simulator.tissue.state import AGENTS, BORN, DIED, EXPORTED, FORMED
+
+
+def sheet(size: int, of_cells: dict[str, Cell], start: int = 1, **changes) -> Lesion:
+    """A nodule of `start` tumor cells in an empty sheet."""
+    quiet = {"tissue": Tissue(stroma=0.0, vessel=0.0, reach=1), "mode": "nodule", "cells_at_start": start}
+    return lesion((1, size, size), **(quiet | {"cells": cells() | of_cells} | changes))
+
+
+def tumor(**divides) -> Cell:
+    return Cell(
+        layer="bulk",
+        traits={"antigenicity": 1.0, "mhc1": 1.0, "pdl1": 0.0},
+        behaviors={"divide": Behavior(base=0.2, **divides)},
+    )
+
+
+def walker(**behaviors) -> Cell:
+    """A lymphoid cell that only does what is given."""
+    return Cell(layer="lymphoid", traits={"left": 0.0}, behaviors=behaviors)
+
+
+def grown(of, steps: int) -> list[int]:
+    """The tumor cells after every step."""
+    counts = []
+    for step in range(1, steps + 1):
+        of.advance(step, Inputs())
+        counts.append(int(np.count_nonzero(of.state.bulk == of.kind("tumor"))))
+    return counts
+
+
+def put(of, kind: str, sites) -> None:
+    """Walkers on these sites."""
+    from simulator.tissue.entry import put_cells
+    from simulator.tissue.state import with_capacity, with_doses
+
+    of.state = with_doses(with_capacity(of.state, len(sites), 0), 1)
+    nothing = np.full(of.state.trait.shape[1], np.nan)
+    put_cells(of.state, of.tables, of.spreads, of.dice, 0, np.sort(sites), of.kind(kind), 1, nothing)
+
+
+def test_a_colony_that_needs_room_grows_at_its_rim_alone():
+    crowded, pushing = (block(sheet(91, {"tumor": tumor(needs_room=need)}, 50)) for need in (True, False))
+    rim, inside = grown(crowded, 100), grown(pushing, 15)
+    radius = np.sqrt(np.array(rim[10:]) / np.pi)
+    slope, rest = np.polyfit(np.arange(len(radius)), radius, 1)
+    assert np.corrcoef(np.arange(len(radius)), radius)[0, 1] ** 2 > 0.99  # linear in time
+    assert slope > 0 and rest > 0
+    assert inside[-1] > 2 * rim[14]  # where rows of cells give way, every cell divides
+    code = crowded.kind("tumor")
+    assert crowded.state.ledger[code, EXPORTED] == 0
+    assert crowded.state.ledger[code, BORN] == rim[-1] - 50
+
+
+def test_nothing_divides_in_a_full_sheet_whose_cells_need_room():
+    of = block(sheet(12, {"tumor": tumor(needs_room=True)}, start=144))
+    assert grown(of, 10)[-1] == 144
+    assert of.state.ledger[of.kind("tumor"), BORN] == 0
+
+
+def halves(passes: dict[str, float], size: int = 40, every: int = 2):
+    """A sheet whose left half is stroma; walkers on the right, on every so manieth site."""
+    move = Behavior(base=15.0, passes=passes)
+    of = block(sheet(size, {"tumor": tumor(), "cd8": walker(migrate=move)}, start=1))
+    of.state.bulk[:] = 0
+    columns = np.arange(of.lattice.sites) % size
+    of.state.bulk[columns < size // 2] = of.kind("stroma")
+    put(of, "cd8", np.flatnonzero(columns >= size // 2)[::every])
+    return of
+
+
+def on_stroma(of) -> int:
+    sites = of.state.agents.site[: of.state.count[AGENTS]]
+    return int(np.count_nonzero(of.state.bulk[sites] == of.kind("stroma")))
+
+
+def test_what_a_kind_never_passes_it_never_enters_and_what_it_passes_rarely_it_enters_rarely():
+    found = {}
+    for chance in (0.0, 0.05, 1.0):
+        of = halves({"stroma": chance})
+        grown(of, 3)
+        found[chance] = on_stroma(of)
+    assert found[0.0] == 0
+    assert 0 < found[0.05] < 0.3 * found[1.0]
+
+
+def test_a_chance_of_one_changes_no_bit():
+    assert digest(run(halves({}))) == digest(run(halves({"stroma": 1.0, "tumor": 1.0})))
+
+
+def run(of):
+    grown(of, 4)
+    return of
+
+
+def test_in_the_long_run_cells_stand_on_stroma_as_much_less_as_they_pass_it_less():
+    """Detailed balance: the odds of a cell on a free site there against elsewhere are that chance."""
+    of = halves({"stroma": 0.25}, size=16, every=6)
+    grown(of, 100)
+    counts = []
+    for step in range(101, 3101):
+        of.advance(step, Inputs())
+        counts.append(on_stroma(of))
+    cells, half = int(of.state.count[AGENTS]), 128
+    inside = float(np.mean(counts))
+    odds = inside / (half - inside) / ((cells - inside) / (half - (cells - inside)))
+    assert odds == pytest.approx(0.25, rel=0.1)
+
+
+@pytest.mark.parametrize("within", [0.0, 15.0, 45.0])
+def test_a_scar_takes_the_free_sites_in_reach_and_the_cell_is_gone(within):
+    dies = Behavior(base=50.0, leaves="stroma", within=f"{within} um")
+    of = block(sheet(21, {"tumor": tumor(needs_room=True), "cd8": walker(scar=dies)}, start=9))
+    of.state.bulk[of.state.bulk != of.kind("tumor")] = 0
+    center = 10 * 21 + 10
+    put(of, "cd8", np.array([center]))
+    before = of.state.bulk.copy()
+    of.advance(1, Inputs())
+    y, x = np.divmod(np.arange(of.lattice.sites), 21)
+    near = ((y - 10) ** 2 + (x - 10) ** 2) * 15.0**2 <= within**2
+    turned = (before == 0) & near
+    stroma = of.state.bulk == of.kind("stroma")
+    born_since = (before == 0) & (of.state.bulk == of.kind("tumor"))  # a daughter may be there first
+    assert np.array_equal(stroma, turned & ~born_since)
+    assert of.state.count[AGENTS] == 0
+    assert of.state.ledger[of.kind("stroma"), FORMED] == stroma.sum()
+    assert of.state.ledger[of.kind("cd8"), DIED] == 1
+
+
+def test_daughters_and_placed_cells_stay_off_what_they_never_pass():
+    divides = Behavior(base=5.0, needs_room=True)
+    move = Behavior(base=0.0, passes={"stroma": 0.0})
+    of = block(sheet(30, {"tumor": tumor(), "cd8": walker(divide=divides, migrate=move)}, start=1))
+    of.state.bulk[:] = of.kind("stroma")
+    island = np.array([10 * 30 + 10, 10 * 30 + 11, 11 * 30 + 10, 11 * 30 + 11])
+    of.state.bulk[island] = 0
+    put(of, "cd8", island[:1])
+    grown(of, 10)
+    assert sorted(of.state.agents.site[: of.state.count[AGENTS]]) == sorted(island)
+    assert of.state.ledger[of.kind("cd8"), BORN] == 3
+
+
+def test_a_daughter_may_start_anew_while_her_mother_goes_on():
+    divides = Behavior(base=5.0, uses="divisions", renews=("left",))
+    kind = Cell(layer="lymphoid", traits={"divisions": 1.0, "left": 5.0}, behaviors={"divide": divides})
+    of = block(sheet(12, {"tumor": tumor(), "cd8": kind}, start=1))
+    put(of, "cd8", np.array([40]))
+    left = sorted(kind.traits).index("left")
+    of.state.trait[0, left] = 2.0
+    of.advance(1, Inputs())
+    assert of.state.count[AGENTS] == 2
+    assert sorted(of.state.trait[:2, left]) == [2.0, 5.0]
+    assert (of.state.trait[:2, sorted(kind.traits).index("divisions")] == 0.0).all()

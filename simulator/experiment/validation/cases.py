@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..collect import Results
-from . import cohorts, phenotypes, therapy
+from . import cohorts, phenotypes, replications, therapy
 from .target import Target
 
 
@@ -46,5 +46,29 @@ CASES: dict[str, Case] = {
         Case("msih", "Densities, MSI-H", "validation/msih", phenotypes.msih),
         Case("cohort_mss", "A hundred patients with MSS disease", "validation/cohort_mss", cohorts.mss),
         Case("cohort_msih", "A hundred patients with MSI-H disease", "validation/cohort_msih", cohorts.msih),
+        Case(
+            "cartopiax",
+            "CAR T cells against an organoid (Luque 2024)",
+            "replications/cartopiax",
+            replications.cartopiax,
+        ),
+        Case(
+            "physicell",
+            "How strongly immune cells home (PhysiCell)",
+            "replications/physicell",
+            replications.physicell,
+        ),
+        Case(
+            "kather",
+            "Stroma and lymphocytes (Kather 2017)",
+            "replications/kather",
+            replications.kather,
+        ),
+        Case(
+            "kather_phenotypes",
+            "Four phenotypes from two knobs (Kather 2017, 2018)",
+            "replications/kather_phenotypes",
+            replications.kather_phenotypes,
+        ),
     )
 }

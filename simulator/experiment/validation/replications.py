@@ -114,8 +114,8 @@ def _diameters(results: Results, arm: str) -> np.ndarray:
 
 def kather_phenotypes(results: Results) -> list[Target]:
     """Cold, hot, excluded and eradicated tumors from two knobs, and the ratios of liver metastases."""
-    points = _ratios(results)
-    found = points.apply(_phenotype, axis=1)
+    points = ratios(results)
+    found = points.apply(phenotype, axis=1)
     rows = [
         judged(
             f"a tumor that is {name}",
@@ -145,7 +145,7 @@ def kather_phenotypes(results: Results) -> list[Target]:
     ]
 
 
-def _phenotype(point: "pd.Series") -> str:
+def phenotype(point: "pd.Series") -> str:
     """What a tumor is called: gone, walled off by stroma, full of lymphocytes, or neither."""
     if point["tumor"] < 1.0:
         return "eradicated"
@@ -154,7 +154,7 @@ def _phenotype(point: "pd.Series") -> str:
     return "hot" if point["cd8"] >= _LYMPHOCYTES else "cold"
 
 
-def _ratios(results: Results) -> "pd.DataFrame":
+def ratios(results: Results) -> "pd.DataFrame":
     """A row a point of the sweep, means over its runs on the last day.
 
     tumor : cells; stroma, cd8 : per tumor cell; exhausted : share of the lymphocytes.

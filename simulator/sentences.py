@@ -163,6 +163,10 @@ def _details(word: str, argument: str, behavior: Behavior, lesion: Lesion) -> It
         yield f"times its '{behavior.scaled_by}'"
     if behavior.uses:
         yield f"each time using up one of its '{behavior.uses}'"
+    if behavior.spared_by:
+        yield f"which '{behavior.spared_by}' spares"
+    for trait, chance in behavior.loses.items():
+        yield f"a daughter lacking '{trait}' with chance {_plain(chance)}"
     if behavior.renews:
         yield "a daughter starting anew with " + ", ".join(f"'{trait}'" for trait in behavior.renews)
     if behavior.needs_room:

@@ -159,3 +159,43 @@ def test_a_daughter_may_start_anew_while_her_mother_goes_on():
     assert of.state.count[AGENTS] == 2
     assert sorted(of.state.trait[:2, left]) == [2.0, 5.0]
     assert (of.state.trait[:2, sorted(kind.traits).index("divisions")] == 0.0).all()
+
+
+def dividing(start: int = 1, size: int = 61, **divides):
+    """A nodule whose cells divide, with these keys and a trait for each."""
+    traits = {"antigenicity": 1.0, "mhc1": 1.0, "pdl1": 0.0, "stem": 1.0, "capacity": 3.0}
+    kind = Cell(layer="bulk", traits=traits, behaviors={"divide": Behavior(base=1.0, **divides)})
+    return block(sheet(size, {"tumor": kind}, start)), sorted(traits)
+
+
+@pytest.mark.parametrize("divides", [{"needs_room": True}, {}])
+def test_the_line_of_a_bulk_cell_ends_when_its_divisions_are_used_up(divides):
+    of, _ = dividing(uses="capacity", **divides)
+    counts = grown(of, 80)
+    assert counts[-1] == counts[-10] == 8  # 2³: three divisions of every line
+
+
+def test_stem_cells_are_spared_and_their_daughters_lack_stemness_as_often_as_said():
+    of, traits = dividing(start=400, size=101, uses="capacity", spared_by="stem", loses={"stem": 0.3})
+    grown(of, 1)
+    code = of.kind("tumor")
+    stem = of.state.site_trait[of.state.bulk == code, traits.index("stem")]
+    born = int(of.state.ledger[code, BORN])
+    lacking = int(np.count_nonzero(stem == 0.0))
+    assert born > 150 and abs(lacking - 0.3 * born) < 3.5 * np.sqrt(0.21 * born)
+    grown(of, 60)
+    left = of.state.site_trait[of.state.bulk == code]
+    spared = left[:, traits.index("stem")] > 0.5
+    assert (left[spared, traits.index("capacity")] == 3.0).all()
+    assert (left[~spared, traits.index("capacity")] == 0.0).any()
+
+
+def test_an_own_stem_cell_of_the_list_is_spared_too():
+    divides = Behavior(base=3.0, uses="divisions", spared_by="stem", loses={"stem": 1.0})
+    kind = Cell(layer="lymphoid", traits={"divisions": 1.0, "stem": 1.0}, behaviors={"divide": divides})
+    of = block(sheet(30, {"tumor": tumor(), "cd8": kind}, start=1))
+    put(of, "cd8", np.array([400]))
+    grown(of, 12)
+    agents = int(of.state.count[AGENTS])
+    stem = of.state.trait[:agents, sorted(kind.traits).index("stem")]
+    assert stem.sum() == 1.0 and agents > 5  # one stem cell, whose daughters divide once each

@@ -126,7 +126,7 @@ class BehaviorReader:
         before = len(self.problems)
         self._check_needs(name, action, behavior, node)
         self.check_when(behavior.when, node)
-        for key in ("uses", "scaled_by"):
+        for key in ("uses", "spared_by", "scaled_by"):
             if getattr(behavior, key) is not None:
                 self.own_trait(getattr(behavior, key), node.get(key) or node)
         if behavior.leaves is not None:
@@ -138,6 +138,7 @@ class BehaviorReader:
             else:
                 behavior = behavior.model_copy(update={"leaves": None})
         self._check_renewed(behavior, node)
+        self._check_lost(behavior, node)
         behavior = behavior.model_copy(update={"passes": self._passes(name, behavior, node)})
         if action.name == "scar" and behavior.leaves is None:
             return None
@@ -161,6 +162,14 @@ class BehaviorReader:
                     f"Give it a number: traits: {{{trait}: 5}}.",
                     at.key,
                 )
+
+    def _check_lost(self, behavior: Behavior, node: Node) -> None:
+        """One own trait may be lost in a division."""
+        at = node.get("loses") or node
+        if len(behavior.loses) > 1:
+            self.problems.add("`loses` names several traits.", "Name one.", at.key)
+        for trait in behavior.loses:
+            self.own_trait(trait, at)
 
     def _passes(self, name: str, behavior: Behavior, node: Node) -> dict[str, float]:
         """Chances of a step onto the bulk kinds that this experiment holds."""

@@ -87,6 +87,8 @@ class Behavior(Strict):
     when: str | None = None  # a trait or 'engaged', or 'not …': acts only while it exceeds 0.5
     uses: Name | None = None  # divide, kill: a trait that must be ≥ 1 and falls by one each time
     needs_room: bool = False  # divide: only where a site within reach is free (contact inhibition)
+    spared_by: Name | None = None  # divide: a trait; cells that have it use nothing up (stem cells)
+    loses: dict[Name, Share] = {}  # divide: a trait that a daughter lacks with this chance (asymmetric)
     renews: Names = ()  # divide, of cells with an identity: traits with which a daughter starts anew
     leaves: Name | None = None  # die, necrose, lyse, clear, scar: the kind that takes the site
     within: Annotated[float, quantity("um", at_least=0)] = 0.0  # scar: how far around, on free sites

@@ -17,7 +17,7 @@ ACTIONS: dict[str, Action] = {
             "divide",
             "",
             "1/h",
-            ("uses", "scaled_by", "needs_room", "renews"),
+            ("uses", "spared_by", "loses", "scaled_by", "needs_room", "renews"),
             _BOTH,
             True,
             "Divides; the daughter takes the nearest free site within reach, and every trait.",

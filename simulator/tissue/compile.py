@@ -301,6 +301,10 @@ def _compile_kind(compiler: _Compiler, tables: Tables, code: int, kind: str) -> 
             most = max([behavior.base, *(r.to for r in cell.rules if r.behavior == name)])
             row.hazard_bound += most if behavior.scaled_by is None else math.inf
             row.needs_room |= int(behavior.needs_room)
+            if behavior.spared_by:
+                row.spared = compiler.column(kind, behavior.spared_by)
+            for trait, chance in behavior.loses.items():
+                row.lost, row.loss = compiler.column(kind, trait), chance
             for trait in behavior.renews:
                 tables.renewed[code, compiler.column(kind, trait)] = cell.traits[trait]
         elif word == "express":

@@ -42,10 +42,12 @@ KIND = _record(
     "sense_start sense_stop hazard_start hazard_stop express_start express_stop "
     "admit migrate kill "  # behaviors
     "toward "  # migrate: the field it follows
+    "spared lost "  # divide: column of a trait that spares what is used up; of one that daughters may lack
     "kill_target kill_hits kill_uses dead_leaves",  # kind; hits; column used up; kind left when killed
     "bias receptor sensitivity barrier "  # migrate
     "hazard_bound "  # 1/h: no signal can raise the sum of its hazards beyond
     "admit_bound "  # cells/mm³/h: nor its entry, while the blood holds its baseline
+    "loss "  # divide: chance that a daughter lacks it
     "kill_delay kill_release repair",  # h from the last hit to death; 1/h end of an arrest; 1/h healing
 )
 SENSE = _record("code index")  # index: field, column, kind, trait or slot of a target signal

@@ -81,8 +81,9 @@ def turn_over_bulk(state, tables, events):
             continue
         code = tables.hazards[h].code
         if code == DIVIDE:
-            mothers[divisions] = site
-            divisions += 1
+            if _may_divide(tables, kind, tables.hazards[h].column, state.site_trait[site]):
+                mothers[divisions] = site
+                divisions += 1
         elif code == SWITCH:
             state.site_trait[site, tables.hazards[h].column] = tables.hazards[h].value
         else:
@@ -151,12 +152,51 @@ def divide_bulk(state, tables, lattice, near, dice, step, mothers):
         if goal < 0 and tables.kinds[kind].needs_room == 1:
             continue
         state.ledger[kind, BORN] += 1
+        _use_up(tables, kind, _divides(tables, kind), state.site_trait[site])
         if goal >= 0:
             copy_bulk(state, site, goal)
+            _lose(tables, kind, state.site_trait[goal], v)
         else:
             crowded[left] = site
             left += 1
     return crowded[:left]
+
+
+@kernel
+def _divides(tables, kind):
+    """The column that a kind's divisions use up, or −1."""
+    for h in range(tables.kinds[kind].hazard_start, tables.kinds[kind].hazard_stop):
+        if tables.hazards[h].code == DIVIDE:
+            return tables.hazards[h].column
+    return -1
+
+
+@kernel
+def _may_divide(tables, kind, column, traits):
+    """Whether a cell has what a division uses up, or need not."""
+    return column < 0 or traits[column] >= 1.0 or _is_spared(tables, kind, traits)
+
+
+@kernel
+def _is_spared(tables, kind, traits):
+    """Whether the divisions of a cell use nothing up."""
+    spared = tables.kinds[kind].spared
+    return spared >= 0 and traits[spared] > 0.5
+
+
+@kernel
+def _use_up(tables, kind, column, traits):
+    """What a division costs the mother, and so both."""
+    if column >= 0 and not _is_spared(tables, kind, traits):
+        traits[column] -= np.float32(1.0)
+
+
+@kernel
+def _lose(tables, kind, traits, u):
+    """A daughter lacks a trait of her mother with a chance."""
+    lost = tables.kinds[kind].lost
+    if lost >= 0 and u < tables.kinds[kind].loss:
+        traits[lost] = 0.0
 
 
 @kernel(allocates=True)
@@ -174,6 +214,8 @@ def push_out(state, tables, lattice, surface, around, dice, step, crowded):
             goal = push_to_surface(state, tables, lattice, surface, around, dice, step, site, path)
         if goal >= 0:
             copy_bulk(state, site, goal)
+            _, v = uniforms(dice, _PLACE, step, 0, site)  # the die of `divide_bulk`, where it was not needed
+            _lose(tables, int(state.bulk[goal]), state.site_trait[goal], v)
             pushed += 1
         else:
             state.ledger[int(state.bulk[site]), EXPORTED] += 1
@@ -281,7 +323,7 @@ def turn_over_agents(state, tables, lattice, near, dice, step):
         column = tables.hazards[h].column
         if code == SWITCH:
             state.trait[slot, column] = tables.hazards[h].value
-        elif code == DIVIDE and (column < 0 or state.trait[slot, column] >= 1.0):
+        elif code == DIVIDE and _may_divide(tables, int(state.agents[slot].kind), column, state.trait[slot]):
             mothers[divisions] = int(state.agents[slot].site)
             slots[divisions] = slot
             divisions += 1
@@ -332,8 +374,7 @@ def divide_agent(state, tables, lattice, near, dice, step, slot):
     goal = free_site_near(state, tables, lattice, near, kind, site, u)
     if goal < 0 and tables.kinds[kind].needs_room == 1:
         return
-    if column >= 0:
-        state.trait[slot, column] = float(state.trait[slot, column]) - 1.0
+    _use_up(tables, kind, column, state.trait[slot])
     state.ledger[kind, BORN] += 1
     if goal < 0:
         state.ledger[kind, EXPORTED] += 1
@@ -343,3 +384,4 @@ def divide_agent(state, tables, lattice, near, dice, step, slot):
     for c in range(state.trait.shape[1]):
         renewed = tables.renewed[kind, c]
         state.trait[daughter, c] = state.trait[slot, c] if np.isnan(renewed) else renewed
+    _lose(tables, kind, state.trait[daughter], v)

@@ -16,6 +16,7 @@ _DOES = {
     "lyse": "Is killed by what touches it",
     "clear": "Is cleared away",
     "scar": "Ends as a scar",
+    "wander": "Moves to a free site",
     "leave": "Leaves the tissue",
     "switch": "Switches its '{}'",
     "reset": "Loses its '{}'",

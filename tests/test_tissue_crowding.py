@@ -199,3 +199,22 @@ def test_an_own_stem_cell_of_the_list_is_spared_too():
     agents = int(of.state.count[AGENTS])
     stem = of.state.trait[:agents, sorted(kind.traits).index("stem")]
     assert stem.sum() == 1.0 and agents > 5  # one stem cell, whose daughters divide once each
+
+
+def test_wanderers_move_where_there_is_room_and_none_is_lost_or_doubled():
+    kind = Cell(layer="bulk", traits={"mark": 0.0}, behaviors={"wander": Behavior(base=50.0)})
+    of = block(sheet(15, {"tumor": kind, "cd8": walker()}, start=60))
+    tumor_at = of.state.bulk == of.kind("tumor")
+    of.state.site_trait[tumor_at, 0] = np.arange(1, 61)
+    moved = 0
+    for step in range(1, 21):
+        before = of.state.bulk.copy()
+        of.advance(step, Inputs())
+        here = of.state.bulk == of.kind("tumor")
+        assert sorted(of.state.site_trait[here, 0]) == list(range(1, 61))
+        moved += int(np.count_nonzero((before == 0) & here))
+    assert moved > 100
+    full = block(sheet(6, {"tumor": kind, "cd8": walker()}, start=36))
+    full.state.site_trait[:, 0] = np.arange(36)
+    grown(full, 3)
+    assert full.state.site_trait[:, 0].tolist() == list(range(36))

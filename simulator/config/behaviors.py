@@ -142,6 +142,8 @@ class BehaviorReader:
         behavior = behavior.model_copy(update={"passes": self._passes(name, behavior, node)})
         if action.name == "scar" and behavior.leaves is None:
             return None
+        if action.name == "wander" and self.header.tracked:
+            self.problems.add(f"{self.kind} has an identity and cannot wander.", "Remove it.", node.key)
         if behavior.targets is not None and not self._target_held(name, behavior.targets, node):
             return None
         return behavior if len(self.problems) == before else None

@@ -44,6 +44,15 @@ ACTIONS: dict[str, Action] = {
             "Ends as a scar: free sites within a distance turn into the kind that it leaves.",
         ),
         Action("leave", "", "1/h", (), _LYMPHOID, True, "Leaves the tissue alive (egress)."),
+        Action(
+            "wander",
+            "",
+            "1/h",
+            (),
+            _BULK,
+            True,
+            "Moves to the nearest free site within reach; cells without an identity alone.",
+        ),
         Action("switch", "trait", "1/h", ("set",), _BOTH, True, "Sets a trait to `set`, at once."),
         Action("reset", "trait", "1/h", (), _BOTH, True, "Sets a trait back to 0, at once."),
         Action(

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..base.kernel import kernel
 from ..base.rng import STREAM, poisson, uniform, uniforms
-from .lattice import coordinates, directions, neighbor
+from .lattice import coordinates, directions, neighbor, shifted
 from .rules import evaluate
 from .sensing import sense_agent
 from .state import AGENTS, DYING, FORMED, KILLED, KILLS, TOUCHED, WOUNDED, remove_agent, trait_of
@@ -213,6 +213,22 @@ def leave_behind(state, site, kind):
         state.ledger[kind, FORMED] += 1
         for c in range(state.site_trait.shape[1]):
             state.site_trait[site, c] = 0.0
+
+
+@kernel
+def leave_scar(state, lattice, site, kind, radius):
+    """Free sites within `radius` (in sites) of one turn into a kind."""
+    z, y, x = coordinates(lattice, site)
+    reach = int(radius)
+    deep = reach if lattice.nz > 1 else 0
+    for dz in range(-deep, deep + 1):
+        for dy in range(-reach, reach + 1):
+            for dx in range(-reach, reach + 1):
+                if float(dz * dz + dy * dy + dx * dx) > radius * radius:
+                    continue
+                near = shifted(lattice, z, y, x, dz, dy, dx) if dz != 0 or dy != 0 or dx != 0 else site
+                if near >= 0 and state.bulk[near] == 0:
+                    leave_behind(state, near, kind)
 
 
 @kernel

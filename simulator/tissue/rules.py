@@ -14,7 +14,7 @@ from .hill import hill, hill_of
 # Signal codes.
 FIELD, TRAIT, CONTACT_KIND, CONTACT_TRAIT, TARGET, ENGAGED = range(6)
 # Hazard codes: what happens when a clock rings.
-DIVIDE, DIE, NECROSE, LYSE, CLEAR, LEAVE, SWITCH, SCAR = range(8)
+DIVIDE, DIE, NECROSE, LYSE, CLEAR, LEAVE, SWITCH, SCAR, WANDER = range(9)
 HAZARDS = {
     "divide": DIVIDE,
     "die": DIE,
@@ -25,6 +25,7 @@ HAZARDS = {
     "switch": SWITCH,
     "reset": SWITCH,  # to 0
     "scar": SCAR,
+    "wander": WANDER,
 }
 
 

@@ -27,6 +27,7 @@ from .turnover import (
     push_out,
     turn_over_agents,
     turn_over_bulk,
+    wander_bulk,
 )
 
 _MM3_PER_UM3 = 1e-9
@@ -286,11 +287,13 @@ class Block:
         agents = int(self.state.count[AGENTS])
         events = sum(threads.over_slabs(count_events, self.lattice.sites, self.state))
         self.state = state = states.with_capacity(self.state, 2 * agents, 0)
-        mothers = turn_over_bulk(state, self.tables, events)
+        mothers, movers = turn_over_bulk(state, self.tables, events)
         crowded = divide_bulk(state, self.tables, self.lattice, self.near, self.dice, step, mothers)
         if len(self.surface) and len(crowded):
             distance_to_surface(state, self.lattice, self.around, self.surface)
         push_out(state, self.tables, self.lattice, self.surface, self.around, self.dice, step, crowded)
+        if len(movers):
+            wander_bulk(state, self.tables, self.lattice, self.near, self.dice, step, movers)
         turn_over_agents(state, self.tables, self.lattice, self.near, self.dice, step)
 
     def _list_wounded(self) -> None:

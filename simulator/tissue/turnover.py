@@ -10,9 +10,9 @@ import numpy as np
 
 from ..base.kernel import kernel
 from ..base.rng import STREAM, uniform, uniforms
-from .killing import leave_behind
+from .killing import leave_behind, leave_scar
 from .lattice import coordinates, shifted
-from .rules import CLEAR, DIE, DIVIDE, LYSE, NECROSE, SCAR, SWITCH
+from .rules import CLEAR, DIE, DIVIDE, LYSE, NECROSE, SCAR, SWITCH, WANDER
 from .state import (
     AGENTS,
     BORN,
@@ -60,14 +60,14 @@ def count_events(state, start, stop):
 
 @kernel(allocates=True)
 def turn_over_bulk(state, tables, events):
-    """Carry out the events of untracked bulk cells; returns the sites of those that divide.
+    """Carry out the events of untracked bulk cells; returns the sites of those that divide, and that wander.
 
     A cell killed in the meantime has no event any more.
     """
-    mothers = np.empty(events, np.int64)
-    divisions = 0
+    mothers, movers = np.empty(events, np.int64), np.empty(events, np.int64)
+    divisions, moves = 0, 0
     if events == 0:
-        return mothers
+        return mothers, movers
     for site in range(len(state.event)):
         struck = int(state.event[site])
         if struck == 0:
@@ -84,12 +84,29 @@ def turn_over_bulk(state, tables, events):
             if _may_divide(tables, kind, tables.hazards[h].column, state.site_trait[site]):
                 mothers[divisions] = site
                 divisions += 1
+        elif code == WANDER:
+            movers[moves] = site
+            moves += 1
         elif code == SWITCH:
             state.site_trait[site, tables.hazards[h].column] = tables.hazards[h].value
         else:
             state.ledger[kind, ledger_entry(code)] += 1
             leave_behind(state, site, tables.hazards[h].leaves)
-    return mothers[:divisions]
+    return mothers[:divisions], movers[:moves]
+
+
+@kernel(allocates=True)
+def wander_bulk(state, tables, lattice, near, dice, step, movers):
+    """Bulk cells at the given sites move to a free site within reach, in order of priority, or stay."""
+    order = by_priority(dice, step, 0, movers)
+    for i in range(len(order)):
+        site = movers[order[i]]
+        u, _ = uniforms(dice, _PLACE, step, 0, site)
+        goal = free_site_near(state, tables, lattice, near, int(state.bulk[site]), site, u)
+        if goal >= 0:
+            copy_bulk(state, site, goal)
+            state.bulk[site] = 0
+            state.wounds[site] = 0
 
 
 @kernel(allocates=True)
@@ -342,22 +359,6 @@ def turn_over_agents(state, tables, lattice, near, dice, step):
                 leave_scar(state, lattice, site, tables.hazards[h].leaves, tables.hazards[h].value)
             elif layer == 0:
                 leave_behind(state, site, tables.hazards[h].leaves)
-
-
-@kernel
-def leave_scar(state, lattice, site, kind, radius):
-    """Free sites within `radius` (in sites) of one turn into a kind."""
-    z, y, x = coordinates(lattice, site)
-    reach = int(radius)
-    deep = reach if lattice.nz > 1 else 0
-    for dz in range(-deep, deep + 1):
-        for dy in range(-reach, reach + 1):
-            for dx in range(-reach, reach + 1):
-                if float(dz * dz + dy * dy + dx * dx) > radius * radius:
-                    continue
-                near = shifted(lattice, z, y, x, dz, dy, dx) if dz != 0 or dy != 0 or dx != 0 else site
-                if near >= 0 and state.bulk[near] == 0:
-                    leave_behind(state, near, kind)
 
 
 @kernel

@@ -30,7 +30,7 @@ CITED = {
     "10.1016/j.immuni.2016.01.010", "10.1038/s41591-018-0266-5", "10.1186/s40425-018-0327-9",
     "10.1371/journal.pcbi.1005991", "10.3389/fimmu.2012.00297", "10.3390/cancers13153751",
     "10.1002/psp4.12139", "10.1002/sctm.18-0230", "10.1158/2326-6066.CIR-14-0040",
-    "10.1111/cas.14723", "10.2147/OTT.S307273",
+    "10.1111/cas.14723", "10.1158/0008-5472.CAN-17-2006", "10.2147/OTT.S307273",
     "PMC2600708", "PMC8410835", "PMC7328385", "PMC6527362", "PMC7704751",
     "PMID 10873364", "PMID 20099249", "PMID 16272289",
     "10.1007/978-1-4939-3139-2_4", "10.1038/s41586-022-05593-1", "10.1158/1078-0432.CCR-21-4020",
@@ -141,7 +141,9 @@ def test_every_source_cites_or_says_that_it_is_assumed(path):
 def test_every_experiment_resolves_for_every_arm_and_patient(path):
     experiment = load(path, VOCABULARY)
     assert experiment.title and len(experiment.description) > 100
-    if experiment.protocol is None:  # a trial compares nothing
+    if experiment.protocol is None and len(experiment.arms) == 1:
+        assert experiment.compare is None and experiment.sweep is not None
+    elif experiment.protocol is None:  # a trial compares nothing
         assert experiment.compare.reference in experiment.arms
         assert 0 < experiment.compare.at <= experiment.duration
     for patient in range(1, experiment.patients + 1):

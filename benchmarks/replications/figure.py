@@ -119,13 +119,15 @@ def kather(studies: Path) -> canvas.Plot:
 
 
 def _phenotypes(axes: Axes, studies: Path) -> None:
-    """A mark a pair of knobs, by the class of what is left."""
-    points = replications.ratios(collect(studies / "kather_phenotypes"))
-    classes = points.apply(replications.phenotype, axis=1)
+    """A mark a run beside its pair of knobs, by the class of what is left."""
+    runs = replications.ratios(collect(studies / "kather_phenotypes"), "point", "patient")
+    classes = runs.apply(replications.phenotype, axis=1)
+    first = min(point for point, _ in classes.index)
     scars, kills = ("0", "0.01", "0.12", "0.2"), ("0", "0.01", "0.05", "0.25")
-    for number, name in enumerate(classes):
+    for (point, seed), name in classes.items():
         color, mark = _CLASSES[name]
-        axes.plot(number // 4, number % 4, mark, color=color, markersize=9)
+        scar, kill = divmod(point - first, 4)
+        axes.plot(scar + 0.15 * (seed - 3), kill, mark, color=color, markersize=6)
     axes.set_xticks(range(4), scars)
     axes.set_yticks(range(4), kills)
     axes.set_xlim(-0.5, 3.5)

@@ -114,13 +114,12 @@ def _diameters(results: Results, arm: str) -> np.ndarray:
 
 def kather_phenotypes(results: Results) -> list[Target]:
     """Cold, hot, excluded and eradicated tumors from two knobs, and the ratios of liver metastases."""
-    points = ratios(results)
-    found = points.apply(phenotype, axis=1)
+    points, found = ratios(results, "point"), ratios(results, "point", "patient").apply(phenotype, axis=1)
     rows = [
         judged(
             f"a tumor that is {name}",
             f"at some values of two knobs ({_KATHER})",
-            f"at {int((found == name).sum())} of {len(found)} pairs of values",
+            f"in {int((found == name).sum())} of {len(found)} runs",
             bool((found == name).any()),
         )
         for name in ("cold", "hot", "excluded", "eradicated")
@@ -154,8 +153,8 @@ def phenotype(point: "pd.Series") -> str:
     return "hot" if point["cd8"] >= _LYMPHOCYTES else "cold"
 
 
-def ratios(results: Results) -> "pd.DataFrame":
-    """A row a point of the sweep, means over its runs on the last day.
+def ratios(results: Results, *by: str) -> "pd.DataFrame":
+    """Means on the last day, a row a point of the sweep, or a run of one (by point and patient).
 
     tumor : cells; stroma, cd8 : per tumor cell; exhausted : share of the lymphocytes.
     """
@@ -163,7 +162,7 @@ def ratios(results: Results) -> "pd.DataFrame":
 
     table = results.table()
     last = table[table["day"] == table["day"].max()]
-    mean = last.pivot_table(index="point", columns="variable", values="value")
+    mean = last.pivot_table(index=list(by), columns="variable", values="value")
     tumor = mean["tumor_cells"]
     return pd.DataFrame(
         {

@@ -41,6 +41,8 @@ def cell_lines(kind: str, lesion: Lesion) -> Iterator[str]:
     cell = lesion.cells[kind]
     place = "lymphoid layer" if cell.layer == "lymphoid" else f"bulk layer, {cell.compartment}"
     yield f"{kind} ({place}){': ' + cell.description if cell.description else ''}."
+    for held, chance in cell.invades.items():
+        yield f"  Invades {held}: in a step {_percent(chance)} of its sites are open to daughters and movers."
     if cell.traits:
         yield "  Starts with " + ", ".join(_trait(name, start) for name, start in cell.traits.items()) + "."
     for name, behavior in cell.behaviors.items():
@@ -170,6 +172,8 @@ def _details(word: str, argument: str, behavior: Behavior, lesion: Lesion) -> It
         yield f"a daughter lacking '{trait}' with chance {_plain(chance)}"
     if behavior.renews:
         yield "a daughter starting anew with " + ", ".join(f"'{trait}'" for trait in behavior.renews)
+    if behavior.anywhere:
+        yield "on any site that is open to it"
     if behavior.needs_room:
         yield "only where a site within reach is free"
     if behavior.leaves and word == "scar":

@@ -6,7 +6,7 @@ from tissues import block, cells, digest, lesion
 
 from simulator.config.schema import Behavior, Cell, Lesion, Tissue
 from simulator.tissue.inputs import Inputs
-from simulator.tissue.state import AGENTS, BORN, DIED, EXPORTED, FORMED
+from simulator.tissue.state import AGENTS, BORN, CLEARED, DIED, EXPORTED, FORMED
 
 
 def sheet(size: int, of_cells: dict[str, Cell], start: int = 1, **changes) -> Lesion:
@@ -218,3 +218,79 @@ def test_wanderers_move_where_there_is_room_and_none_is_lost_or_doubled():
     full.state.site_trait[:, 0] = np.arange(36)
     grown(full, 3)
     assert full.state.site_trait[:, 0].tolist() == list(range(36))
+
+
+def invading(chance: float | None, size: int = 41, **behaviors):
+    """A few tumor cells amid stroma that fills the sheet, which they invade with a chance."""
+    kind = tumor(needs_room=True)
+    if behaviors:
+        kind = kind.model_copy(update={"behaviors": behaviors})
+    if chance is not None:
+        kind = kind.model_copy(update={"invades": {"stroma": chance}})
+    of = block(sheet(size, {"tumor": kind, "cd8": walker()}, start=5))
+    of.state.bulk[of.state.bulk == 0] = of.kind("stroma")
+    return of
+
+
+def test_what_is_not_invaded_keeps_daughters_and_wanderers_out():
+    for chance in (None, 0.0):
+        assert grown(invading(chance), 30)[-1] == 5
+
+
+def test_invaders_grow_into_open_sites_as_into_free_ones_and_what_they_take_is_booked():
+    through = invading(1.0)
+    counts = grown(through, 40)
+    free = block(sheet(41, {"tumor": tumor(needs_room=True), "cd8": walker()}, start=5))
+    assert counts == grown(free, 40)
+    stroma = through.kind("stroma")
+    assert through.state.ledger[stroma, CLEARED] == counts[-1] - 5
+    assert np.count_nonzero(through.state.bulk == stroma) == 41 * 41 - counts[-1]
+
+
+def test_the_less_readily_a_kind_invades_the_slower_it_grows():
+    found = [grown(invading(chance), 40)[-1] for chance in (0.02, 0.1, 0.5)]
+    assert 5 < found[0] < found[1] < found[2]
+
+
+def test_one_wanderer_steps_as_often_as_any_of_its_eight_sites_is_open():
+    """A cell that always wants to move, amid sites each open with p: 1 − (1 − p)⁸ of its steps."""
+    of = invading(0.1, size=61, wander=Behavior(base=1e3))
+    stroma, code = of.kind("stroma"), of.kind("tumor")
+    moved, steps = 0, 400
+    for step in range(1, steps + 1):
+        of.state.bulk[:] = stroma
+        of.state.bulk[30 * 61 + 30] = code
+        of.advance(step, Inputs())
+        moved += int(of.state.bulk[30 * 61 + 30] != code)
+        assert np.count_nonzero(of.state.bulk == code) == 1
+    expected = 1.0 - 0.9**8
+    assert abs(moved - steps * expected) < 3.5 * np.sqrt(steps * expected * (1.0 - expected))
+
+
+def test_what_an_invader_covered_comes_back_when_it_is_gone():
+    """Killed, dead or gone on: under no free site of an invaded sheet is a hole."""
+    behaviors = {
+        "divide": Behavior(base=0.3, needs_room=True),
+        "wander": Behavior(base=0.5),
+        "die": Behavior(base=0.1, leaves="debris"),
+    }
+    of = invading(0.5, **behaviors)
+    founders = of.state.bulk == of.kind("tumor")
+    stroma, debris = of.kind("stroma"), of.kind("debris")
+    for step in range(1, 61):
+        of.advance(step, Inputs())
+        bare = (of.state.bulk == 0) & ~founders
+        assert not bare.any()
+        covered = (of.state.bulk != stroma) & ~founders
+        assert np.array_equal(of.state.under == stroma, covered)
+    assert of.state.ledger[debris, FORMED] > 100 and of.state.ledger[stroma, FORMED] > 100
+    books = of.state.ledger[stroma, FORMED] - of.state.ledger[stroma, CLEARED]
+    assert np.count_nonzero(of.state.bulk == stroma) == 41 * 41 - 5 + books
+
+
+def test_an_arm_may_begin_to_invade():
+    of = invading(None)
+    assert len(of.state.under) == 0
+    tumors = of.lesion.cells["tumor"].model_copy(update={"invades": {"stroma": 1.0}})
+    of.change_model(of.lesion.model_copy(update={"cells": of.lesion.cells | {"tumor": tumors}}), of.step)
+    assert grown(of, 10)[-1] > 5

@@ -97,7 +97,7 @@ def points(*values):
     names = ("tumor_cells", "stroma", "cd8", "cd8_exhausted")
     return Known(
         [
-            ("influx", 1, k, day, name, value if day else 9.0)
+            ("untreated", 1, k, day, name, value if day else 9.0)
             for k, point in enumerate(values)
             for name, value in zip(names, point, strict=True)
             for day in (0.0, 175.0)
@@ -125,3 +125,31 @@ def test_the_ratios_of_liver_metastases_must_hold_together():
     key = "stroma, lymphocytes per tumor cell, share exhausted"
     assert verdicts(replications.kather_phenotypes(points(bad, good)))[key] == REACHED
     assert verdicts(replications.kather_phenotypes(points(bad, bad)))[key] == MISSED
+
+
+def opened(left: dict[str, float], at_start=(6000.0, 6000.0, 6000.0)):
+    """Sheets whose stroma is opened on day 0, by arm what is left of each."""
+    arms = [f"x{n}_p{p}" for n in (1, 2, 4, 8) for p in (0, 4, 8, 16)]
+    rows = [
+        (arm, k, 0, day, "tumor_cells", count)
+        for arm in arms
+        for k, start in enumerate(at_start, start=1)
+        for day, count in ((0.0, start), (120.0, left.get(arm, 9000.0)))
+    ]
+    return Known(rows)
+
+
+OPENED = {"x1_p0": 9000.0, "x1_p4": 9500.0, "x1_p8": 9800.0, "x1_p16": 9900.0, "x8_p16": 0.0}
+
+
+def test_permeable_stroma_worsens_alone_and_frees_with_many_lymphocytes():
+    assert set(verdicts(replications.kather_permeability(opened(OPENED))).values()) == {REACHED}
+    found = verdicts(replications.kather_permeability(opened(OPENED | {"x1_p8": 8000.0, "x8_p0": 0.0})))
+    assert found.pop("stroma 8 % permeable, influx as before: worse") == MISSED
+    assert found.pop("stroma 4, 8, 16 % permeable and 8 times the influx: eradicated") == MISSED
+    assert set(found.values()) == {REACHED}
+
+
+def test_sheets_whose_tumor_died_before_the_therapy_do_not_count():
+    (*_, last) = replications.kather_permeability(opened(OPENED, (6000.0, 0.0, 6000.0)))
+    assert "of 2 gone" in last.reached

@@ -2,8 +2,8 @@
 
     python benchmarks/replications/figure.py STUDIES FOLDER
 
-STUDIES is what `simulator validate cartopiax physicell kather kather_phenotypes -o STUDIES` left; FOLDER gets
-cartopiax.png, physicell.png and kather.png, which the pages under docs/replications show.
+STUDIES is what `simulator validate cartopiax physicell kather kather_phenotypes kather_permeability -o STUDIES`
+left; FOLDER gets the figures that the pages under docs/replications show.
 """
 
 import argparse
@@ -27,6 +27,7 @@ _KATHER_ARMS = {
     "much_stroma_many_lymphocytes": (style.ARMS[1], "--"),
 }
 _BIAS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the original, by point
+_NONE = 1e-4  # where no tumor cell is left, on a logarithmic axis
 _CLASSES = {
     "cold": (style.MUTED, "o"),
     "hot": (style.ARMS[1], "s"),
@@ -136,6 +137,38 @@ def _phenotypes(axes: Axes, studies: Path) -> None:
     axes.set_ylabel("chance of a kill in 7.5 min")
 
 
+@canvas.drawn
+def kather_permeability(studies: Path) -> canvas.Plot:
+    """What is left 120 days after stroma became permeable, by permeability and influx."""
+    results = collect(studies / "kather_permeability")
+    before, left = (replications.permeable(results, day) for day in (0.0, 120.0))
+    alive = (before > 0.0).all(axis=1)
+    ratio = left[alive] / before[alive]
+    colors = dict(zip((1, 2, 4, 8), (style.INK, *style.ARMS[:3]), strict=True))
+    figure, (first, second) = canvas.sheet(
+        "Stroma made permeable, more lymphocytes let in",
+        "Left: a mark a sheet, lines through the medians; on the axis: no tumor cell left.",
+        (3.4, 2.6), 2, 2, gap=(0.95, 0.6),
+        legend=[Line2D([], [], color=c, label=f"influx × {n}") for n, c in colors.items()],
+    )  # fmt: skip
+    axes, gone = canvas.add_axes(figure, first), canvas.add_axes(figure, second)
+    for k, (influx, color) in enumerate(colors.items()):
+        arms = [f"x{influx}_p{percent}" for percent in (0, 4, 8, 16)]
+        axes.plot(range(4), np.maximum(ratio[arms].median(), _NONE), color=color)
+        for place, arm in enumerate(arms):
+            at = np.full(len(ratio), place + 0.1 * (k - 1.5))
+            axes.plot(at, np.maximum(ratio[arm], _NONE), "o", color=color, markersize=3)
+        gone.plot(range(4), 100.0 * (ratio[arms] == 0.0).mean(), "o-", color=color)
+    canvas.log_y(axes, _NONE, 20.0)
+    axes.set_ylabel("tumor cells, of those on day 0")
+    gone.set_ylim(-3.0, 103.0)
+    gone.set_ylabel("sheets without a tumor cell (%)")
+    for each in (axes, gone):
+        each.set_xticks(range(4), ("0", "4", "8", "16"))
+        each.set_xlabel("permeability of stroma (%)")
+    return canvas.Plot("kather_permeability", "Kather 2017, permeability", "", figure)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -144,7 +177,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    for draw in (cartopiax, physicell, kather):
+    for draw in (cartopiax, physicell, kather, kather_permeability):
         for path in canvas.save(draw(given.studies), given.folder):
             print(path)
 

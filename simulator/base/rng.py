@@ -37,6 +37,7 @@ STREAMS = (
     "push",  # 18 ties along the way to a nodule's surface
     "brought",  # 19 the dose, if any, whose cells drew a blood cell in
     "map",  # 20 seeding: traits that vary smoothly over the tissue
+    "invade",  # 21 which held sites are open to those that invade
 )
 STREAM = {name: np.uint64(code) for code, name in enumerate(STREAMS)}
 

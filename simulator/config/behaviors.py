@@ -139,7 +139,8 @@ class BehaviorReader:
                 behavior = behavior.model_copy(update={"leaves": None})
         self._check_renewed(behavior, node)
         self._check_lost(behavior, node)
-        behavior = behavior.model_copy(update={"passes": self._passes(name, behavior, node)})
+        passes = self._held_kinds("passes", behavior.passes, node, f"{name} passes")
+        behavior = behavior.model_copy(update={"passes": passes})
         if action.name == "scar" and behavior.leaves is None:
             return None
         if action.name == "wander" and self.header.tracked:
@@ -173,15 +174,27 @@ class BehaviorReader:
         for trait in behavior.loses:
             self.own_trait(trait, at)
 
-    def _passes(self, name: str, behavior: Behavior, node: Node) -> dict[str, float]:
-        """Chances of a step onto the bulk kinds that this experiment holds."""
+    def _held_kinds(self, key: str, given: dict[str, float], node: Node, clause: str) -> dict[str, float]:
+        """Chances by bulk kind, of the kinds that this experiment holds."""
         found = {}
-        for kind, chance in behavior.passes.items():
-            child = node.get("passes", kind)
+        for kind, chance in given.items():
+            child = node.get(key, kind)
             at = node if child is None else Node(kind, child.key, child.key)
-            if self.scope.holds("kinds", kind, at, f"{self.kind}: `{name} passes {kind}`"):
+            if self.scope.holds("kinds", kind, at, f"{self.kind}: `{clause} {kind}`"):
                 self._must_be_bulk(kind, at)
                 found[kind] = chance
+        return found
+
+    def invaded(self) -> dict[str, float]:
+        """Kinds whose sites the kind invades; none of them may have an identity, or let blood in."""
+        at = self.node.get("invades") or self.node
+        if self.header.invades and (self.header.layer == "lymphoid" or self.header.tracked):
+            what = f"'invades' is for bulk kinds without an identity; {self.kind} is none."
+            self.problems.add(what, "Remove it.", at.key)
+        found = self._held_kinds("invades", self.header.invades, self.node, "invades")
+        for kind in found:
+            if self.scope.cells[kind].tracked or kind == "vessel":
+                self.problems.add(f"{self.kind} cannot invade {kind}.", "Remove it.", at.key)
         return found
 
     def _check_needs(self, name: str, action: Action, behavior: Behavior, node: Node) -> None:

@@ -34,7 +34,8 @@ class CellReader(BehaviorReader):
         rules = tuple(rule for rule, _ in rows)
         for rule, node in rows if not drawn else ():
             self._check_direction(rule, node, behaviors[rule.behavior], rules)
-        return self.header.model_copy(update={"behaviors": behaviors, "rules": rules})
+        given = {"behaviors": behaviors, "rules": rules, "invades": self.invaded()}
+        return self.header.model_copy(update=given)
 
     def _group(self, name: str, group: Node, behaviors: dict[str, Behavior]) -> list[tuple[Rule, Node]]:
         """The rows about one behavior."""

@@ -103,6 +103,7 @@ class Behavior(Strict):
     half_max: HalfMax | None = None  # migrate: concentration of half receptor occupancy [field unit]
     sensitivity: Positive = 0.01  # migrate: occupancy difference across a site of half-maximal bias
     barrier: Share = 1.0  # migrate: relative chance of a step from stroma into a nest
+    anywhere: bool = False  # admit: evenly on free sites, not at vessels
     passes: dict[Name, Share] = {}  # migrate: relative chance of a step onto a bulk kind; 1 for others
     scaled_by: Name | None = None  # secrete, divide, die, lyse: a trait that multiplies the rate
     level: Level | None = None  # exchange: the concentration in the blood [field unit]
@@ -143,6 +144,7 @@ class Cell(Strict):
     layer: Literal["bulk", "lymphoid"]
     tracked: bool = False  # bulk kinds only: each cell has an identity (lymphoid cells always have)
     compartment: Literal["nest", "stroma"] = "nest"  # which side of the barrier a bulk kind stands on
+    invades: dict[Name, Share] = {}  # bulk kinds: chance that a site so held is open to them in a step
     traits: dict[Name, float | Spread] = {}
     behaviors: dict[str, Behavior] = {}
     rules: tuple[Rule, ...] = ()

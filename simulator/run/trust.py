@@ -85,6 +85,7 @@ def _check_indices(arrays: Mapping[str, np.ndarray], lesion: "LesionRun") -> Non
     kinds, doses = len(lesion.block.names.kinds), arrays["brought"].shape[1]
     bounds = {
         "bulk": (0, kinds),
+        "under": (0, kinds),
         "lymphoid": (-1, agents),
         "bulk_agent": (-1, agents),
         "occupied": (0, 2),
@@ -121,6 +122,8 @@ def _check_links(arrays: Mapping[str, np.ndarray], lesion: "LesionRun") -> None:
     _require(bool(((tables.tracked[bulk] == 1) == (arrays["bulk_agent"] >= 0)).all()), "bulk")
     _require(bool((bulk[site[~mobile]] == kind[~mobile]).all()), "bulk")
     _require(bool((tables.lymphoid[bulk] == 0).all()), "bulk")
+    under = arrays["under"]
+    _require(bool(((tables.lymphoid[under] == 0) & (tables.tracked[under] != 1)).all()), "under")
     vessel = lesion.block.kind("vessel")
     _require(len(arrays["serves"]) == np.count_nonzero(bulk == vessel), "serves")
     wounded = np.sort(arrays["wounded"])

@@ -99,6 +99,7 @@ def _lesion(mode: str, shape: tuple[int, int, int]) -> Lesion:
             "cells": {
                 "tumor": {"layer": "bulk", "traits": {"mhc1": 1.0}, "behaviors": tumor},
                 "cd8": {"layer": "lymphoid", "traits": {"left": 9.0}, "behaviors": effector},
+                "nk": {"layer": "lymphoid", "behaviors": {"admit": {"base": 1e4, "anywhere": True}}},
                 "debris": {"layer": "bulk", "behaviors": {"clear": often}},
                 "msc": {"layer": "bulk", "tracked": True, "behaviors": {"die": often, "secrete o2": often}},
                 "vessel": wall | {"behaviors": {"exchange o2": {"base": 9.0, "level": 38.0}}},

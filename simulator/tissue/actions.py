@@ -87,11 +87,11 @@ ACTIONS: dict[str, Action] = {
             "admit",
             "",
             "cells/mm3/h",
-            (),
+            ("anywhere",),
             _LYMPHOID,
             False,
-            "Enters from the blood at vessels: cells per volume of tumor and time, in proportion "
-            "to the blood pool; its signals are sensed at the vessel.",
+            "Enters from the blood at vessels, or anywhere: cells per volume of tumor and time, in "
+            "proportion to the blood pool; its signals are sensed where it enters.",
         ),
         Action(
             "migrate",

@@ -197,6 +197,7 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         exchange=_filled(EXCHANGE, -1, len(names.kinds), max(1, len(names.fields))),
         column=np.full((len(names.kinds), max(1, len(names.traits))), -1, np.int64),
         passes=np.ones((len(names.kinds), len(names.kinds))),
+        invades=np.zeros((len(names.kinds), len(names.kinds))),
         renewed=np.full((len(names.kinds), max(1, names.agent_columns)), np.nan),
         kill_on=np.full((len(names.kinds), 4), -1, np.int64),
         target_trait=np.zeros(0, np.int64),
@@ -211,6 +212,7 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         "active",
         "touches",
         "needs_room",
+        "anywhere",
         "dead_leaves",
         "repair",
         "hazard_bound",
@@ -292,6 +294,8 @@ def _compile_kind(compiler: _Compiler, tables: Tables, code: int, kind: str) -> 
     row.lymphoid = int(cell.layer == "lymphoid")
     row.tracked = int(is_tracked(cell))
     row.stroma = int(cell.compartment == "stroma")
+    for held, chance in cell.invades.items():
+        tables.invades[code, compiler.kind[held]] = chance
     for name in sorted(cell.behaviors):
         behavior = cell.behaviors[name]
         index = compiler.behavior(kind, name, behavior, local)
@@ -320,6 +324,7 @@ def _compile_kind(compiler: _Compiler, tables: Tables, code: int, kind: str) -> 
             if word == "admit":
                 tos = [r.to for r in cell.rules if r.behavior == name]
                 row.admit_bound = max([behavior.base, *tos]) * (1.0 + 1e-9)
+                row.anywhere = int(behavior.anywhere)
             _fill_motion(compiler, tables, code, word, behavior)
     if "die" in cell.behaviors and cell.behaviors["die"].leaves:
         row.dead_leaves = compiler.kind[cell.behaviors["die"].leaves]

@@ -10,7 +10,7 @@ from scipy import ndimage
 from ..base import threads
 from ..base.rng import STREAM, uniform, uniforms_from
 from . import state as states
-from .entry import admit, arrive, draw_admissions, draw_arrivals, mark_serving, put_cells
+from .entry import admit, arrive, draw_admissions, draw_anywhere, draw_arrivals, mark_serving, put_cells
 from .inputs import Inflow, Inputs
 from .state import AGENTS, TURNED_AWAY
 
@@ -68,21 +68,8 @@ class Entrance:
         )
         total = sum(drawn)
         if total > 0:
-            _make_room(block, total)
-            admit(
-                block.state,
-                block.tables,
-                block.spreads,
-                block.lattice,
-                block.fields,
-                block.near,
-                block.dice,
-                step,
-                self.vessels,
-                self.admissions,
-                self.brought,
-                _emitters(block),
-            )
+            _let_in(block, step, self.vessels, self.admissions, self.brought)
+        _admit_anywhere(block, step)
         if inputs.inflow is None:
             return np.zeros(0, np.int64)
         return self._arrive(block, step, inputs.inflow) + place(block, step, inputs.inflow)
@@ -117,6 +104,54 @@ class Entrance:
         )
 
 
+def _let_in(block: Block, step: int, sites: np.ndarray, counts: np.ndarray, brought: np.ndarray) -> None:
+    """Blood cells enter at sites: counts, brought : i8 and f8[sites, K], as `draw_admissions` fills them."""
+    _make_room(block, int(counts.sum()))
+    admit(
+        block.state,
+        block.tables,
+        block.spreads,
+        block.lattice,
+        block.fields,
+        block.near,
+        block.dice,
+        step,
+        sites,
+        counts,
+        brought,
+        _emitters(block),
+    )
+
+
+def _admit_anywhere(block: Block, step: int) -> None:
+    """Kinds that need no vessel enter on sites that are open to them."""
+    for kind in np.flatnonzero(block.tables.kinds.anywhere == 1):
+        sites, brought = draw_anywhere(
+            block.tables,
+            block.lattice,
+            block.fields,
+            block.unblocked,
+            block.plasma,
+            block.blood[kind],
+            block.dice,
+            step,
+            block.step.tissue,
+            block.volume_ml * 1e3,
+            int(kind),
+            np.flatnonzero(_open_to(block, kind)),
+        )
+        if len(sites) > 0:
+            own = np.arange(len(block.names.kinds)) == kind
+            counts = np.ones((len(sites), 1), np.int64) * own
+            _let_in(block, step, sites, counts, brought[:, None] * own)
+
+
+def _open_to(block: Block, kind: int) -> np.ndarray:
+    """bool[n]: sites that a lymphoid kind may take."""
+    state = block.state
+    return (state.occupied == 0) & (block.tables.passes[kind, state.bulk] > 0.0)
+
+
 def place(block: Block, step: int, inflow: Inflow) -> np.ndarray:
     """Put the cells of placed doses on free sites, drawn evenly among those far enough from all tumor cells.
 
@@ -132,11 +167,8 @@ def place(block: Block, step: int, inflow: Inflow) -> np.ndarray:
         if wanted == 0:
             continue
         distance = _tumor_distance(block)
-        bulk = block.state.bulk
-        if block.tables.kinds[kind].lymphoid:
-            open_to = (block.state.occupied == 0) & (block.tables.passes[kind, bulk] > 0.0)
-        else:
-            open_to = bulk == 0
+        lymphoid = block.tables.kinds[kind].lymphoid
+        open_to = _open_to(block, kind) if lymphoid else block.state.bulk == 0
         free = np.flatnonzero(open_to & (distance >= at.nearest) & (distance <= at.farthest))
         u, v = np.empty(sites), np.empty(sites)
         uniforms_from(block.dice, _ARRIVE, step, 1 + dose, 0, u, v)

@@ -11,7 +11,6 @@ import numpy as np
 from ..base.kernel import kernel
 from ..base.rng import STREAM, poisson, uniform, uniforms, uniforms_at
 from .fields import value_at
-from .killing import leave_behind
 from .lattice import coordinates, shifted
 from .rules import FIELD, evaluate
 from .sensing import sense_fields
@@ -24,6 +23,7 @@ _ARRIVE = STREAM["arrive"]
 _ORIGIN = STREAM["origin"]
 _BROUGHT = STREAM["brought"]
 _PLACE = STREAM["place"]
+_FEW = 5000.0  # expected of one Poisson variate: below MOST_EXPECTED
 
 
 @kernel(allocates=True)
@@ -59,17 +59,53 @@ def draw_admissions(
     total = 0
     for kind in range(counts.shape[1]):
         counts[start:stop, kind] = 0
-        if tables.kinds[kind].admit < 0 or blood[kind] <= 0.0:
+        entry = tables.kinds[kind]
+        if entry.admit < 0 or entry.anywhere == 1 or blood[kind] <= 0.0:
             continue
         uniforms_at(dice, _ADMIT, step, kind, vessels[start:stop], u[start:stop], v[start:stop])
         # Under this die no signal could bring a cell: most vessels, and their signals need not be known.
-        none = 1.0 - tables.kinds[kind].admit_bound * blood[kind] * volume * dt
+        none = 1.0 - entry.admit_bound * blood[kind] * volume * dt
         for i in range(start, stop):
             if serves[i] == 1 and u[i] > none:
                 total += _draw_admission(
                     tables, lattice, fields, body, kind, i, vessels[i], u[i], blood[kind], counts, brought, x
                 )
     return total
+
+
+@kernel(allocates=True)
+def draw_anywhere(tables, lattice, fields, unblocked, plasma, blood, dice, step, dt, volume, kind, open_to):
+    """Where cells of a kind enter that come in anywhere, i8, and as f8 the `brought` of each.
+
+    Candidates fall evenly on the open sites, as many as the highest flux would bring; each enters with the
+    share of it that its site has (thinning: Lewis & Shedler 1979, doi:10.1002/nav.3800260304).
+    volume : mm³ of the block; blood : f8, the pool relative to its baseline; open_to : i8, ascending.
+    """
+    most = tables.kinds[kind].admit_bound * blood
+    expected = most * volume * dt
+    parts = 1 + int(expected / _FEW)
+    # No lattice has sites of these numbers, so their dice are nobody's.
+    die = lattice.nz * lattice.ny * lattice.nx
+    candidates = 0
+    for _ in range(parts):
+        candidates += poisson(uniform(dice, _ADMIT, step, kind, die), expected / parts)
+        die += 1
+    entered, brought = np.empty(candidates, np.int64), np.zeros(candidates)
+    x = np.zeros(max(1, len(tables.senses)))
+    found = 0
+    for _ in range(candidates if len(open_to) > 0 else 0):
+        u, v = uniforms(dice, _ADMIT, step, kind, die)
+        die += 1
+        site = open_to[int(u * len(open_to))]
+        sense_fields(tables, lattice, fields, kind, site, x)
+        flux = evaluate(tables, tables.kinds[kind].admit, x, unblocked, plasma) * blood
+        if v * most < flux:
+            entered[found] = site
+            brought[found] = _share_of_part(
+                tables, lattice, fields, kind, site, x, unblocked, plasma, flux, blood
+            )
+            found += 1
+    return entered[:found], brought[:found]
 
 
 @kernel
@@ -147,7 +183,7 @@ def admit(state, tables, spreads, lattice, fields, near, dice, step, vessels, co
                 site = vessels[i]
                 if state.lymphoid[site] >= 0:
                     u = uniform(dice, _PLACE, step, 100 + 50 * kind + n, site)
-                    site = free_site_near(state, tables, lattice, near, kind, site, u)
+                    site = free_site_near(state, tables, lattice, near, dice, step, kind, site, u)
                 if site < 0:
                     state.count[TURNED_AWAY] += 1
                     continue
@@ -211,7 +247,7 @@ def arrive(
             layer = int(tables.kinds[kind].lymphoid)
             site = vessels[i]
             if layer == 0 or state.lymphoid[site] >= 0:
-                site = free_site_near(state, tables, lattice, near, kind, site, v)
+                site = free_site_near(state, tables, lattice, near, dice, step, kind, site, v)
             if site < 0 and layer == 1:
                 state.count[TURNED_AWAY] += 1
                 continue
@@ -221,7 +257,7 @@ def arrive(
                     state.count[TURNED_AWAY] += 1
                     continue
                 state.ledger[displaced, EXPORTED] += 1
-                leave_behind(state, site, 0)
+                state.wounds[site] = 0
             put_cell(state, tables, spreads, dice, step, site, kind, number[dose], preset[dose])
             placed[dose] += 1
     return placed

@@ -206,7 +206,10 @@ def die_of_wounds(state, tables, site):
 
 @kernel
 def leave_behind(state, site, kind):
-    """The site of a dead bulk cell turns into another kind, or is free (0)."""
+    """The site of a dead bulk cell turns into another kind, or is free (0): for what the cell had covered."""
+    if kind == 0 and len(state.under) > 0:
+        kind = int(state.under[site])
+        state.under[site] = 0
     state.bulk[site] = kind
     state.wounds[site] = 0
     if kind > 0:

@@ -38,8 +38,9 @@ def _record(integers: str, floats: str = "") -> np.dtype:
 
 # One row a kind.  Ranges `x_start : x_stop` select its rows of another table.
 KIND = _record(
-    "lymphoid tracked stroma active touches needs_room "  # flags: layer; has an identity; side of the
-    # barrier; has clocks; senses other bulk or lymphoid cells; divides only where a site is free
+    "lymphoid tracked stroma active touches needs_room anywhere "  # flags: layer; has an identity; side of
+    # the barrier; has clocks; senses other bulk or lymphoid cells; divides only where a site is free; is
+    # admitted anywhere
     "sense_start sense_stop hazard_start hazard_stop express_start express_stop "
     "admit migrate kill "  # behaviors
     "toward "  # migrate: the field it follows
@@ -80,6 +81,7 @@ class Tables(NamedTuple):
     exchange: np.recarray  # EXCHANGE[K, F]
     column: np.ndarray  # i8[K, T] where trait t of kind k stands
     passes: np.ndarray  # f8[K, K] relative chance of a step of a kind onto a bulk kind
+    invades: np.ndarray  # f8[K, K] chance that a site of a bulk kind is open to a kind in a step
     renewed: np.ndarray  # f8[K, columns] with which a daughter starts; nan where with her mother's
     kill_on: np.ndarray  # i8[K, 4] target traits that must be recognized
     target_trait: np.ndarray  # i8[J] trait behind each slot of a target signal

@@ -62,6 +62,7 @@ class State(NamedTuple):
 
     bulk: np.ndarray  # u1[n] kind at the site, 0 where none
     wounds: np.ndarray  # u1[n] hits not yet repaired, or DYING + sub-steps to death
+    under: np.ndarray  # u1[n] kind that an invader has covered, 0 where none; u1[0] where none can be
     event: np.ndarray  # u1[n] 1 + the hazard that struck a bulk cell this step
     site_trait: np.ndarray  # f4[n, columns]
     lymphoid: np.ndarray  # i4[n] slot of the lymphoid cell, −1 where none
@@ -94,6 +95,7 @@ def empty_state(sites: int, names: Names, tables: Tables, capacity: int = 1024) 
     return State(
         bulk=np.zeros(sites, np.uint8),
         wounds=np.zeros(sites, np.uint8),
+        under=np.zeros(sites if tables.invades.any() else 0, np.uint8),
         event=np.zeros(sites, np.uint8),
         site_trait=np.zeros((sites, max(1, names.site_columns)), np.float32),
         lymphoid=np.full(sites, -1, np.int32),
@@ -143,6 +145,8 @@ def with_model(state: State, names: Names, tables: Tables) -> State:
     for name, wanted in columns.items():
         old = getattr(state, name)
         fitted[name] = np.pad(old[:, :wanted], ((0, 0), (0, max(0, wanted - old.shape[1]))))
+    if tables.invades.any() and len(state.under) == 0:
+        fitted["under"] = np.zeros_like(state.bulk)
     return state._replace(**fitted)
 
 

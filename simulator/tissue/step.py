@@ -13,6 +13,7 @@ from .compile import check_motility, compile_tables, names_of
 from .entrance import Entrance
 from .inputs import Inputs
 from .lattice import Lattice, offsets_within
+from .pushing import distance_to_surface, push_out
 from .respond import commit_traits, respond_agents, respond_bulk
 from .rules import CONTACT_TRAIT, FIELD
 from .seeding import seed_block
@@ -20,15 +21,7 @@ from .sources import gather, make_rates
 from .state import AGENTS, WOUNDED
 from .substeps import move_and_kill
 from .traits import compile_spreads
-from .turnover import (
-    count_events,
-    distance_to_surface,
-    divide_bulk,
-    push_out,
-    turn_over_agents,
-    turn_over_bulk,
-    wander_bulk,
-)
+from .turnover import count_events, divide_bulk, turn_over_agents, turn_over_bulk, wander_bulk
 
 _MM3_PER_UM3 = 1e-9
 _ML_PER_UM3 = 1e-12

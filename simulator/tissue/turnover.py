@@ -4,8 +4,6 @@ Deaths, clearances and switches touch only their own cell.  Divisions contend fo
 one by one in the order of a hashed priority: the same at any thread count.
 """
 
-import math
-
 import numpy as np
 
 from ..base.kernel import kernel
@@ -29,9 +27,8 @@ from .state import (
 
 _PRIORITY = STREAM["priority"]
 _PLACE = STREAM["place"]
-_PUSH = STREAM["push"]
+_INVADE = STREAM["invade"]
 _AFTER_MOTILITY = 60000  # the part of a step's dice that turnover uses
-_LONGEST_PUSH = 8192  # cells in a row
 
 
 @kernel
@@ -102,11 +99,11 @@ def wander_bulk(state, tables, lattice, near, dice, step, movers):
     for i in range(len(order)):
         site = movers[order[i]]
         u, _ = uniforms(dice, _PLACE, step, 0, site)
-        goal = free_site_near(state, tables, lattice, near, int(state.bulk[site]), site, u)
+        goal = free_site_near(state, tables, lattice, near, dice, step, int(state.bulk[site]), site, u)
         if goal >= 0:
+            cover(state, goal)
             copy_bulk(state, site, goal)
-            state.bulk[site] = 0
-            state.wounds[site] = 0
+            leave_behind(state, site, 0)
 
 
 @kernel(allocates=True)
@@ -119,8 +116,8 @@ def by_priority(dice, step, layer, sites):
 
 
 @kernel
-def free_site_near(state, tables, lattice, near, kind, site, u):
-    """The nearest site within reach that is free for a kind (ties by u), or −1.  near : offsets."""
+def free_site_near(state, tables, lattice, near, dice, step, kind, site, u):
+    """The nearest site within reach that is open to a kind (ties by u), or −1.  near : offsets."""
     z, y, x = coordinates(lattice, site)
     first = 0
     while first < len(near):
@@ -128,13 +125,13 @@ def free_site_near(state, tables, lattice, near, kind, site, u):
         last, found = first, 0
         while last < len(near) and near[last, 3] == distance:
             goal = shifted(lattice, z, y, x, near[last, 0], near[last, 1], near[last, 2])
-            found += _is_free(state, tables, goal, kind)
+            found += _is_open(state, tables, dice, step, goal, kind)
             last += 1
         if found > 0:
             left = int(u * found)
             for i in range(first, last):
                 goal = shifted(lattice, z, y, x, near[i, 0], near[i, 1], near[i, 2])
-                left -= _is_free(state, tables, goal, kind)
+                left -= _is_open(state, tables, dice, step, goal, kind)
                 if left < 0:
                     return goal
         first = last
@@ -142,13 +139,29 @@ def free_site_near(state, tables, lattice, near, kind, site, u):
 
 
 @kernel(inline=True)
-def _is_free(state, tables, site, kind):
-    """1 where a site exists, holds no cell of the kind's layer, and nothing there that keeps the kind out."""
+def _is_open(state, tables, dice, step, site, kind):
+    """1 where a site exists, holds no cell of the kind's layer, and nothing there that keeps the kind out.
+
+    What a kind invades is open to it with a chance, to all that come there in a step alike.
+    """
     if site < 0:
         return 0
-    if tables.kinds[kind].lymphoid == 0:
-        return int(state.bulk[site] == 0)
-    return int(state.occupied[site] == 0 and tables.passes[kind, state.bulk[site]] > 0.0)
+    held = state.bulk[site]
+    if tables.kinds[kind].lymphoid == 1:
+        return int(state.occupied[site] == 0 and tables.passes[kind, held] > 0.0)
+    if held == 0:
+        return 1
+    chance = tables.invades[kind, held]
+    return int(chance > 0.0 and uniform(dice, _INVADE, step, 0, site) < chance)
+
+
+@kernel
+def cover(state, site):
+    """What an invaded site holds lies under the invader until that is gone."""
+    if state.bulk[site] != 0:
+        state.ledger[int(state.bulk[site]), CLEARED] += 1
+        state.under[site] = state.bulk[site]
+        state.wounds[site] = 0
 
 
 @kernel(allocates=True)
@@ -165,14 +178,15 @@ def divide_bulk(state, tables, lattice, near, dice, step, mothers):
         site = mothers[order[i]]
         kind = int(state.bulk[site])
         u, v = uniforms(dice, _PLACE, step, 0, site)
-        goal = free_site_near(state, tables, lattice, near, kind, site, u)
+        goal = free_site_near(state, tables, lattice, near, dice, step, kind, site, u)
         if goal < 0 and tables.kinds[kind].needs_room == 1:
             continue
         state.ledger[kind, BORN] += 1
         _use_up(tables, kind, _divides(tables, kind), state.site_trait[site])
         if goal >= 0:
+            cover(state, goal)
             copy_bulk(state, site, goal)
-            _lose(tables, kind, state.site_trait[goal], v)
+            lose(tables, kind, state.site_trait[goal], v)
         else:
             crowded[left] = site
             left += 1
@@ -209,34 +223,11 @@ def _use_up(tables, kind, column, traits):
 
 
 @kernel
-def _lose(tables, kind, traits, u):
+def lose(tables, kind, traits, u):
     """A daughter lacks a trait of her mother with a chance."""
     lost = tables.kinds[kind].lost
     if lost >= 0 and u < tables.kinds[kind].loss:
         traits[lost] = 0.0
-
-
-@kernel(allocates=True)
-def push_out(state, tables, lattice, surface, around, dice, step, crowded):
-    """In a nodule, daughters of the crowded push a row of cells toward the surface; returns how many.
-
-    In tissue (`surface` empty), and where the way is blocked, the daughter is exported.
-    """
-    pushed = 0
-    path = np.empty(_LONGEST_PUSH if len(surface) > 0 else 0, np.int64)
-    for i in range(len(crowded)):
-        site = crowded[i]
-        goal = -1
-        if len(surface) > 0:
-            goal = push_to_surface(state, tables, lattice, surface, around, dice, step, site, path)
-        if goal >= 0:
-            copy_bulk(state, site, goal)
-            _, v = uniforms(dice, _PLACE, step, 0, site)  # the die of `divide_bulk`, where it was not needed
-            _lose(tables, int(state.bulk[goal]), state.site_trait[goal], v)
-            pushed += 1
-        else:
-            state.ledger[int(state.bulk[site]), EXPORTED] += 1
-    return pushed
 
 
 @kernel
@@ -246,83 +237,6 @@ def copy_bulk(state, source, goal):
     state.wounds[goal] = state.wounds[source]
     for c in range(state.site_trait.shape[1]):
         state.site_trait[goal, c] = state.site_trait[source, c]
-
-
-@kernel
-def push_to_surface(state, tables, lattice, surface, around, dice, step, site, path):
-    """Shift a row of cells from a mother to the surface outward by one; returns the site freed beside her.
-
-    The row follows the falling distance to the surface, ties by dice; where the map of this step is already
-    outgrown it goes straight on.  Vessels, stroma and tracked cells stay and are walked around.  −1 where
-    the way is blocked.  path : scratch, i8[longest row].
-    """
-    length = 0
-    here = site
-    last = -1
-    while length < len(path):
-        z, y, x = coordinates(lattice, here)
-        best, best_key, way = -1, 1e30, -1
-        for i in range(len(around)):
-            beside = shifted(lattice, z, y, x, around[i, 0], around[i, 1], around[i, 2])
-            if beside < 0 or not _can_be_pushed(state, tables, beside):
-                continue
-            free = state.bulk[beside] == 0
-            if not free and surface[beside] >= surface[here]:
-                continue
-            key = (0.0 if free else 1.0 + float(surface[beside])) + 1e-3 * uniform(
-                dice, _PUSH, step, 0, beside
-            )
-            if key < best_key:
-                best, best_key, way = beside, key, i
-        if best < 0 and last >= 0:
-            way = last
-            best = shifted(lattice, z, y, x, around[way, 0], around[way, 1], around[way, 2])
-            if best >= 0 and not _can_be_pushed(state, tables, best):
-                best = -1
-        if best < 0:
-            return -1
-        path[length] = best
-        length += 1
-        last = way
-        here = best
-        if state.bulk[best] == 0:
-            for i in range(length - 1, 0, -1):
-                copy_bulk(state, path[i - 1], path[i])
-            state.bulk[path[0]] = 0
-            state.wounds[path[0]] = 0
-            return path[0]
-    return -1
-
-
-@kernel
-def _can_be_pushed(state, tables, site):
-    """Whether a site is free or holds a cell that moves aside: an untracked one of the nest."""
-    kind = state.bulk[site]
-    return kind == 0 or (tables.kinds[kind].tracked == 0 and tables.kinds[kind].stroma == 0)
-
-
-@kernel
-def distance_to_surface(state, lattice, around, surface):
-    """Distance in sites of every site to the nearest free bulk site, f4[n] into `surface`.
-
-    Two sweeps of a chamfer mask (Borgefors 1986, doi:10.1016/S0734-189X(86)80047-0): within 8 % of the
-    Euclidean distance, so that a nodule stays round.  around : offsets to the 26 (in a slab 8) neighbors.
-    """
-    n = len(surface)
-    for site in range(n):
-        surface[site] = 0.0 if state.bulk[site] == 0 else 1e9
-    for sweep in range(2):
-        for i in range(n):
-            site = i if sweep == 0 else n - 1 - i
-            d = float(surface[site])
-            if d == 0.0:
-                continue
-            z, y, x = coordinates(lattice, site)
-            for j in range(len(around)):
-                beside = shifted(lattice, z, y, x, around[j, 0], around[j, 1], around[j, 2])
-                if beside >= 0:
-                    d = min(d, float(surface[beside]) + math.sqrt(float(around[j, 3])))
-            surface[site] = d
 
 
 @kernel(allocates=True)
@@ -372,7 +286,7 @@ def divide_agent(state, tables, lattice, near, dice, step, slot):
     site = int(state.agents[slot].site)
     column = tables.hazards[state.agents[slot].clock].column
     u, v = uniforms(dice, _PLACE, step, 1 + layer, site)
-    goal = free_site_near(state, tables, lattice, near, kind, site, u)
+    goal = free_site_near(state, tables, lattice, near, dice, step, kind, site, u)
     if goal < 0 and tables.kinds[kind].needs_room == 1:
         return
     _use_up(tables, kind, column, state.trait[slot])
@@ -385,4 +299,4 @@ def divide_agent(state, tables, lattice, near, dice, step, slot):
     for c in range(state.trait.shape[1]):
         renewed = tables.renewed[kind, c]
         state.trait[daughter, c] = state.trait[slot, c] if np.isnan(renewed) else renewed
-    _lose(tables, kind, state.trait[daughter], v)
+    lose(tables, kind, state.trait[daughter], v)

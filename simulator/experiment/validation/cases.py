@@ -70,5 +70,11 @@ CASES: dict[str, Case] = {
             "replications/kather_phenotypes",
             replications.kather_phenotypes,
         ),
+        Case(
+            "kather_permeability",
+            "Permeable stroma (Kather 2017)",
+            "replications/kather_permeability",
+            replications.kather_permeability,
+        ),
     )
 }

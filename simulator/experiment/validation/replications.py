@@ -144,6 +144,42 @@ def kather_phenotypes(results: Results) -> list[Target]:
     ]
 
 
+def kather_permeability(results: Results) -> list[Target]:
+    """Stroma made permeable on day 0: alone it feeds tumors, with much influx it frees sheets."""
+    before, left = permeable(results, 0.0), permeable(results, 120.0)
+    left = left.loc[(before > 0.0).all(axis=1)]  # the original starts a sheet anew whose tumor dies early
+    closed = left["x1_p0"]
+    rows = []
+    for arm, percent in (("x1_p4", 4), ("x1_p8", 8), ("x1_p16", 16)):
+        more = float((left[arm] > closed).mean())
+        rows.append(
+            judged(
+                f"stroma {percent} % permeable, influx as before: worse",
+                f"more tumor cells than in closed stroma ({_KATHER})",
+                f"{left[arm].mean():,.0f} against {closed.mean():,.0f}, in {more:.0%} of {len(left)} pairs",
+                more > 0.5 and left[arm].mean() > closed.mean(),
+            )
+        )
+    closed, *opened = (float((left[f"x8_p{percent}"] == 0.0).mean()) for percent in (0, 4, 8, 16))
+    said = ", ".join(f"{share:.0%}" for share in opened)
+    rows.append(
+        judged(
+            "stroma 4, 8, 16 % permeable and 8 times the influx: eradicated",
+            f"most tumors are gone at one of them, and more than in closed stroma ({_KATHER})",
+            f"{said} of {len(left)} gone, in closed stroma {closed:.0%}",
+            max(opened) > max(0.5, closed),
+        )
+    )
+    return rows
+
+
+def permeable(results: Results, day: float) -> "pd.DataFrame":
+    """Tumor cells on a day: a row a sheet, a column an arm."""
+    import pandas as pd
+
+    return pd.DataFrame({arm: _at(results, arm, "tumor_cells", day) for arm in results.plan.arms})
+
+
 def phenotype(point: "pd.Series") -> str:
     """What a tumor is called: gone, walled off by stroma, full of lymphocytes, or neither."""
     if point["tumor"] < 1.0:

@@ -2,8 +2,8 @@
 
     python benchmarks/replications/figure.py STUDIES FOLDER
 
-STUDIES is what `simulator validate cartopiax physicell kather kather_phenotypes kather_permeability -o STUDIES`
-left; FOLDER gets the figures that the pages under docs/replications show.
+STUDIES is what `simulator validate cartopiax physicell kather kather_phenotypes kather_permeability
+-o STUDIES` left; FOLDER gets the figures that the pages under docs/replications show.
 """
 
 import argparse

@@ -294,3 +294,46 @@ def test_an_arm_may_begin_to_invade():
     tumors = of.lesion.cells["tumor"].model_copy(update={"invades": {"stroma": 1.0}})
     of.change_model(of.lesion.model_copy(update={"cells": of.lesion.cells | {"tumor": tumors}}), of.step)
     assert grown(of, 10)[-1] > 5
+
+
+@pytest.mark.parametrize(
+    ("shape", "walls"), [((1, 61, 61), "closed"), ((24, 24, 24), "closed"), ((20, 20, 20), "periodic")]
+)
+def test_no_daughter_of_a_nodule_is_lost_while_a_site_is_free(shape, walls):
+    """Deaths leave holes that fill up while rows are on their way, and vessels stand in it."""
+    kind = Cell(
+        layer="bulk",
+        traits={"antigenicity": 1.0, "mhc1": 1.0, "pdl1": 0.0},
+        behaviors={"divide": Behavior(base=0.3), "die": Behavior(base=0.1)},
+    )
+    quiet = {"tissue": Tissue(stroma=0.0, vessel=0.03, reach=1), "mode": "nodule", "cells_at_start": 600}
+    of = block(
+        lesion(shape, walls=walls, cells=cells() | {"tumor": kind, "cd8": walker(), "nk": walker()}, **quiet)
+    )
+    code, step = of.kind("tumor"), 0
+    while np.count_nonzero(of.state.bulk == 0) > 300 and step < 40:
+        assert of.state.ledger[code, EXPORTED] == 0
+        step += 1
+        of.advance(step, Inputs())
+    born, died = of.state.ledger[code, BORN], of.state.ledger[code, DIED]
+    assert born > 2000
+    assert np.count_nonzero(of.state.bulk == code) == 600 + born - died - of.state.ledger[code, EXPORTED]
+
+
+def test_a_row_that_gives_way_loses_and_doubles_no_cell():
+    kind = Cell(layer="bulk", traits={"mark": 0.0}, behaviors={"divide": Behavior(base=0.2)})
+    quiet = {"tissue": Tissue(stroma=0.0, vessel=0.05, reach=1), "mode": "nodule", "cells_at_start": 300}
+    of = block(
+        lesion((16, 16, 16), cells=cells() | {"tumor": kind, "cd8": walker(), "nk": walker()}, **quiet)
+    )
+    code = of.kind("tumor")
+    of.state.site_trait[of.state.bulk == code, 0] = np.arange(1, 301)
+    born = 0
+    for step in range(1, 12):
+        before = np.bincount(of.state.site_trait[of.state.bulk == code, 0].astype(int), minlength=301)
+        of.advance(step, Inputs())
+        after = np.bincount(of.state.site_trait[of.state.bulk == code, 0].astype(int), minlength=301)
+        assert (after >= before).all() and (after <= 2 * before).all()
+        assert after.sum() - before.sum() == of.state.ledger[code, BORN] - born
+        born = of.state.ledger[code, BORN]
+    assert born > 1000

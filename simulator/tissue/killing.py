@@ -20,6 +20,7 @@ _HIT = STREAM["hit"]
 _RELEASE = STREAM["release"]
 _REPAIR = STREAM["repair"]
 _PRIORITY = STREAM["priority"]
+_OWN = 6  # beside the six directions
 
 
 @kernel(allocates=True)
@@ -47,15 +48,18 @@ def engage_slots(state, tables, lattice, fields, body, dice, step, part, dt, sub
         wanted = tables.kinds[kind].kill_target
         site = int(state.agents[slot].site)
         z, y, w = coordinates(lattice, site)
-        found = 1 if _is_target(state, site, wanted) else 0
+        found = int(_is_target(state, site, wanted))
+        places = found << _OWN  # a bit a direction in which a target stands, and one for the own site
         for direction in range(directions(lattice)):
             beside = neighbor(lattice, site, z, y, w, direction)
             if beside >= 0 and _is_target(state, beside, wanted):
                 found += 1
+                places |= 1 << direction
         if found == 0:
             continue
         u, v = uniforms(dice, _ENGAGE, step, part, site)
-        goal = _nth_target(state, lattice, site, z, y, w, wanted, int(u * found))
+        direction = _nth_place(places, int(u * found))
+        goal = site if direction == _OWN else neighbor(lattice, site, z, y, w, direction)
         recognized = 1.0
         for i in range(tables.kill_on.shape[1]):
             if tables.kill_on[kind, i] >= 0:
@@ -82,20 +86,21 @@ def _is_target(state, site, wanted):
     return state.bulk[site] == wanted and state.wounds[site] < DYING
 
 
-@kernel
-def _nth_target(state, lattice, site, z, y, x, wanted, n):
-    """The n-th site in reach that holds a target: own site first, then the directions in order."""
-    if _is_target(state, site, wanted):
-        if n == 0:
-            return site
-        n -= 1
-    for direction in range(directions(lattice)):
-        beside = neighbor(lattice, site, z, y, x, direction)
-        if beside >= 0 and _is_target(state, beside, wanted):
-            if n == 0:
-                return beside
-            n -= 1
-    return site
+@kernel(inline=True)
+def _nth_place(places, n):
+    """The n-th bit that is set: that of the own site counts first, then the directions in order."""
+    own = places >> _OWN
+    if n < own:
+        return _OWN
+    n -= own
+    direction = 0
+    while direction < _OWN:
+        set_here = (places >> direction) & 1
+        if set_here == 1 and n == 0:
+            break
+        n -= set_here
+        direction += 1
+    return direction
 
 
 @kernel

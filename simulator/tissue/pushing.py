@@ -13,75 +13,128 @@ from .turnover import copy_bulk, lose
 _PLACE = STREAM["place"]
 _PUSH = STREAM["push"]
 _LONGEST_PUSH = 8192  # cells in a row
+_TIE = 1e-3  # sites: nearer to each other, distances to the surface are alike
+_NEXT = 1.0  # sites: no cell is nearer to a free site than its neighbor
+_FAR = 1e30
 
 
 @kernel(allocates=True)
 def push_out(state, tables, lattice, surface, around, dice, step, crowded):
     """In a nodule, daughters of the crowded push a row of cells toward the surface; returns how many.
 
-    In tissue (`surface` empty), and where the way is blocked, the daughter is exported.
+    A cell that a row moves on divides where it then stands: `event` marks those that have yet to.  In tissue
+    (`surface` empty), and where there is no way, the daughter is exported.
     """
-    pushed = 0
+    waiting, left = crowded.copy(), len(crowded)
     path = np.empty(_LONGEST_PUSH if len(surface) > 0 else 0, np.int64)
+    beside, key = np.empty(len(around), np.int64), np.empty(len(around))
     for i in range(len(crowded)):
-        site = crowded[i]
-        goal = -1
+        state.event[crowded[i]] = 1
+    pushed, i = 0, 0
+    while i < left:
+        site = waiting[i]
+        i += 1
+        if state.event[site] == 0:
+            continue
+        state.event[site] = 0
+        row = 0
         if len(surface) > 0:
-            goal = push_to_surface(state, tables, lattice, surface, around, dice, step, site, path)
-        if goal >= 0:
-            copy_bulk(state, site, goal)
-            _, v = uniforms(dice, _PLACE, step, 0, site)  # the die of `divide_bulk`, where it was not needed
-            lose(tables, int(state.bulk[goal]), state.site_trait[goal], v)
-            pushed += 1
-        else:
+            row = find_way(state, tables, lattice, surface, around, dice, step, site, path, beside, key)
+        if row == 0:
             state.ledger[int(state.bulk[site]), EXPORTED] += 1
+            continue
+        if left + row > len(waiting):
+            waiting = np.append(waiting, np.empty(left + row, np.int64))
+        left = _shift(state, path[:row], waiting, left)
+        copy_bulk(state, site, path[0])
+        _, v = uniforms(dice, _PLACE, step, 0, site)  # the die of `divide_bulk`, where it was not needed
+        lose(tables, int(state.bulk[path[0]]), state.site_trait[path[0]], v)
+        pushed += 1
     return pushed
 
 
 @kernel
-def push_to_surface(state, tables, lattice, surface, around, dice, step, site, path):
-    """Shift a row of cells from a mother to the surface outward by one; returns the site freed beside her.
+def _shift(state, path, waiting, left):
+    """Every cell of a row moves on by one site; those that have yet to divide join the waiting anew."""
+    for i in range(len(path) - 1, 0, -1):
+        copy_bulk(state, path[i - 1], path[i])
+        state.event[path[i]] = state.event[path[i - 1]]
+        if state.event[path[i]] == 1:
+            waiting[left] = path[i]
+            left += 1
+    state.bulk[path[0]] = 0
+    state.event[path[0]] = 0
+    return left
 
-    The row follows the falling distance to the surface, ties by dice; where the map of this step is already
-    outgrown it goes straight on.  Vessels, stroma and tracked cells stay and are walked around.  −1 where
-    the way is blocked.  path : scratch, i8[longest row].
+
+@kernel
+def find_way(state, tables, lattice, surface, around, dice, step, site, path, beside, key):
+    """The row from beside a mother to a free site, that included, into `path`; its length, 0 for no way.
+
+    It goes where the distance to the surface is least.  Rows of this step have filled sites since it was
+    mapped, so that it is a lower bound: a site from which the way is longer is raised as it is passed
+    (learning real-time A*, Korf 1990, doi:10.1016/0004-3702(90)90054-4), and loops are cut.  Vessels, stroma
+    and tracked cells stay and are walked around.  path, beside, key : scratch, i8[longest row], i8 and
+    f8[neighbors].
     """
-    length = 0
-    here = site
-    last = -1
-    while length < len(path):
-        z, y, x = coordinates(lattice, here)
-        best, best_key, way = -1, 1e30, -1
-        for i in range(len(around)):
-            beside = shifted(lattice, z, y, x, around[i, 0], around[i, 1], around[i, 2])
-            if beside < 0 or not _can_be_pushed(state, tables, beside):
-                continue
-            free = state.bulk[beside] == 0
-            if not free and surface[beside] >= surface[here]:
-                continue
-            key = (0.0 if free else 1.0 + float(surface[beside])) + 1e-3 * uniform(
-                dice, _PUSH, step, 0, beside
-            )
-            if key < best_key:
-                best, best_key, way = beside, key, i
-        if best < 0 and last >= 0:
-            way = last
-            best = shifted(lattice, z, y, x, around[way, 0], around[way, 1], around[way, 2])
-            if best >= 0 and not _can_be_pushed(state, tables, best):
-                best = -1
-        if best < 0:
-            return -1
-        path[length] = best
+    length, here, raised = 0, site, False
+    for _ in range(len(path)):
+        before = surface[here]
+        way = _way_out(state, tables, lattice, surface, around, dice, step, here, beside, key)
+        if way < 0:
+            return 0
+        raised |= surface[here] != before
+        here = beside[way]
+        if raised:
+            length = _cut_loop(path, length, site, here)
+        if here == site:
+            continue
+        path[length] = here
         length += 1
-        last = way
-        here = best
-        if state.bulk[best] == 0:
-            for i in range(length - 1, 0, -1):
-                copy_bulk(state, path[i - 1], path[i])
-            state.bulk[path[0]] = 0
-            state.wounds[path[0]] = 0
-            return path[0]
-    return -1
+        if state.bulk[here] == 0:
+            return length
+    return 0
+
+
+@kernel
+def _cut_loop(path, length, start, here):
+    """The length of the path before it first came to `here`, or all of it."""
+    if here == start:
+        return 0
+    for i in range(length):
+        if path[i] == here:
+            return i
+    return length
+
+
+@kernel
+def _way_out(state, tables, lattice, surface, around, dice, step, here, beside, key):
+    """Which neighbor of a site is next on the shortest way to a free one, or −1; fills `beside` with all.
+
+    Raises the distance of a site to that of its way.  Ties by dice, which cost more than the search and are
+    asked only where they can tell.
+    """
+    z, y, x = coordinates(lattice, here)
+    lowest = _FAR
+    for i in range(len(around)):
+        goal = shifted(lattice, z, y, x, around[i, 0], around[i, 1], around[i, 2])
+        beside[i] = goal
+        key[i] = _FAR
+        if goal >= 0 and _can_be_pushed(state, tables, goal):
+            left = 0.0 if state.bulk[goal] == 0 else max(_NEXT, float(surface[goal]))
+            key[i] = math.sqrt(float(around[i, 3])) + left
+        lowest = min(lowest, key[i])
+    if lowest == _FAR:
+        return -1
+    if lowest > surface[here] + _TIE:
+        surface[here] = lowest
+    best, best_key = -1, _FAR
+    for i in range(len(around)):
+        if key[i] <= lowest + _TIE:
+            tried = key[i] + _TIE * uniform(dice, _PUSH, step, 0, beside[i])
+            if tried < best_key:
+                best, best_key = i, tried
+    return best
 
 
 @kernel

@@ -77,13 +77,21 @@ def test_an_emulated_patient_who_completes_grows_as_fitted():
 
 def test_a_dose_that_is_not_given_changes_nothing_before_its_day():
     found = emulator.fit(simulated(12))
-    patient, plan = PROTOCOL.population.candidate(1, 2, 1), plans()[2]
-    all_given = treated.realized(patient, PROTOCOL, plan, None, 1)
-    fewer = tuple(one._replace(given=0.0, status="stopped") if one.number > 3 else one for one in all_given)
-    first, second = (found.course(patient, PROTOCOL, given, RETENTION, 1) for given in (all_given, fewer))
-    before = first.days <= all_given[3].planned_day - PROTOCOL.dosing.window
-    assert np.array_equal(first.volume[before], second.volume[before])
-    assert not np.array_equal(first.volume, second.volume)
+    plan = plans()[2]
+    for k in range(1, 31):
+        patient = PROTOCOL.population.candidate(1, k, 1)
+        all_given = treated.realized(patient, PROTOCOL, plan, None, 1)
+        if all_given[3].given == 0.0:
+            continue
+        fewer = tuple(
+            one._replace(given=0.0, status="stopped") if one.number > 3 else one for one in all_given
+        )
+        first, second = (found.course(patient, PROTOCOL, given, RETENTION, 1) for given in (all_given, fewer))
+        day = all_given[3].day  # scans read between points, to the very day
+        at = np.array([0.3 * day, day - 1e-9])
+        read = [np.interp(at, one.days, one.volume[:, 0]) for one in (first, second)]
+        assert np.array_equal(*read)
+        assert not np.array_equal(first.volume, second.volume)
 
 
 def test_a_level_that_is_always_chosen_is_not_certain():

@@ -268,6 +268,7 @@ def test_a_file_overrides_single_doses_of_single_patients(finished, tmp_path):
         ("ID,DOSE,REASON\n99,1,x\n", "ID is '99'"),
         ("ID,DOSE,REASON\n1,7,x\n", "DOSE is '7'"),
         ("ID,DOSE,AMT,REASON\n1,1,-5,x\n", "AMT is -5"),
+        ("ID,DOSE,TIME,REASON\n1,1,20.5,x\n", "TIME is 20.5"),
         ("ID,DOSE,AMT,REASON\n1,1,five,x\n", "AMT 'five' is not a number"),
         ("ID,DOES,REASON\n1,1,x\n", "no column 'DOES'"),
         ("ID,DOSE,REASON\n1,1,x\n1,1,y\n", "overridden twice"),
@@ -279,6 +280,15 @@ def test_overrides_that_cannot_be_are_refused(tmp_path, text, says):
     path.write_text(text)
     with pytest.raises(InputError, match=says):
         overrides.read(path, 12, 6)
+
+
+@pytest.mark.parametrize("series", ["every 5 d", "every 16 h", "every 1 d from 12 h"])
+def test_records_that_leave_out_a_day_on_which_doses_may_fall_are_refused(tmp_path, series):
+    file = trial_file(tmp_path)
+    file.write_text(file.read_text(encoding="utf-8").replace("every 12 h", series), encoding="utf-8")
+    with pytest.raises(InputError, match="leaves out day"):
+        execute(file, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("runs/*"))
 
 
 def test_the_study_of_a_trial_is_a_study(finished):

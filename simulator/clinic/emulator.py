@@ -22,7 +22,6 @@ from .protocol import Protocol
 from .treated import Simulated, Treated
 
 FEWEST = 8  # patients from whom a slope and two variances can be had
-_GRID = 2.0  # d
 _MILLION = 1e6
 _MOST_ROUNDS = 50
 
@@ -89,7 +88,7 @@ class Emulator:
         for one in given:
             if one.given > 0.0:  # each dose from its day on, as far as the whole follow-up would have shown
                 after = np.clip(base.days - one.day, 0.0, None)
-                share = after / max(base.days[-1] - one.day, _GRID)
+                share = after / max(base.days[-1] - one.day, treated.GRID)
                 log_volume += (self.slope * one.given / _MILLION * base.days[-1] * share)[:, None]
         curves = dict(base.curves)
         if "ifng" in curves:

@@ -4,7 +4,7 @@
 |---|---|
 | ID | the patient, as numbered in the trial |
 | DOSE | the number of the planned dose, from 1 |
-| TIME | the day on which it is given instead; empty: as planned |
+| TIME | the whole day on which it is given instead; empty: as planned |
 | AMT | cells/kg that are given instead, 0 to leave it out; empty: as planned |
 | REASON | why |
 """
@@ -55,13 +55,20 @@ def read(path: Path, patients: int, doses: int) -> dict[int, dict[int, Override]
             if number in found.get(patient, {}):
                 raise InputError(f"Dose {number} of patient {patient} is overridden twice.")
             found.setdefault(patient, {})[number] = Override(
-                row.get("REASON") or "override", _number(row, "TIME"), _number(row, "AMT")
+                row.get("REASON") or "override", _day(row), _number(row, "AMT")
             )
         except InputError as error:
             problems += [Problem(each.what, each.help, where) for each in error.problems]
     if problems:
         raise InputError(problems)
     return found
+
+
+def _day(row: dict[str, str]) -> float | None:
+    day = _number(row, "TIME")
+    if day is not None and not day.is_integer():
+        raise InputError(f"TIME is {row['TIME']}.", "Give a whole day.")
+    return day
 
 
 def _number(row: dict[str, str], name: str) -> float | None:

@@ -25,7 +25,9 @@ from .population import Patient
 from .protocol import Protocol
 from .toxicity import AdverseEvent, Cycle
 
-_GRID = 2.0  # days between points of a course that is only expected
+# Days between points of a course that is only expected.  Doses fall on whole days: what one does reaches no
+# point before it, so that what comes later changes nothing before.
+GRID = 1.0
 
 
 class Simulated(NamedTuple):
@@ -74,14 +76,14 @@ def name_of(patient: Patient) -> str:
 def expected(patient: Patient, protocol: Protocol, plan: Sequence[Dose], retention: float) -> Simulated:
     """A course without a simulation: lesions grow as ever, the lung holds `retention` of a dose for a day,
     and there are no cytokines."""
-    days = np.arange(0.0, protocol.treatment.follow_up + _GRID, _GRID)
+    days = np.arange(0.0, protocol.treatment.follow_up + GRID, GRID)
     doubling = np.array([lesion.doubling_time for lesion in patient.lesions])
     volume = np.exp2(days[:, None] / doubling)
     curves = {name: np.zeros(len(days)) for name in protocol.toxicity.curves}
     if "msc_lung" in curves:
         for dose in plan:
             since = days - dose.time / 24.0
-            curves["msc_lung"][(since > 0.0) & (since <= _GRID)] = retention * dose.amount
+            curves["msc_lung"][(since > 0.0) & (since <= GRID)] = retention * dose.amount
     return Simulated(days, volume, np.ones(volume.shape, int), curves)
 
 

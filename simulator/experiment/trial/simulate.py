@@ -55,6 +55,7 @@ class Mechanism:
                 f"Adverse events follow '{unknown[0]}', a curve that no simulation gives.",
                 f"Known curves: {', '.join(_CURVES)}.",
             )
+        _check_records(experiment, protocol.treatment.follow_up)
         self.experiment = replace(experiment, duration=24.0 * protocol.treatment.follow_up)
         self.protocol, self.study = protocol, study
         self.product = product_of(self.experiment)
@@ -217,6 +218,17 @@ class Mechanism:
             burn_ins=tuple(replace(each, point=0) for each in self.burn_ins.values() if each.digest in used),
             points=((0,),),
         )
+
+
+def _check_records(experiment: Experiment, follow_up: float) -> None:
+    """Refuse records with a gap over a whole day: a scan in it would see a dose that comes after it."""
+    series = experiment.record.series
+    for day in range(int(follow_up) + 1):
+        if not series.due(24.0 * day, 24.0 * day + 1e-3):
+            raise InputError(
+                f"record.series '{series}' leaves out day {day}, and doses may fall on any whole day.",
+                "Record every day or more often, as in `series: every 12 h`.",
+            )
 
 
 def _overrides(experiment: Experiment, protocol: Protocol) -> dict[int, dict[int, Override]]:

@@ -41,8 +41,8 @@ class Emulator:
     offset [1/d], slope [1/d per 1e6 cells/kg] with standard errors; between, blocks : standard deviations
     of growth rates between patients and between blocks of one [1/d]; error : root mean square error of the
     log volume at the end of follow-up, each patient predicted from the others; lowest, highest : doses
-    that were simulated [1e6 cells/kg in all]; ifng : the peak of every simulated patient [pg/mL], of
-    which an emulated one draws any.
+    that were simulated [1e6 cells/kg in all]; ifng : float[patients, days], the curves of the simulated
+    patients on points of `treated.GRID` [pg/mL], of which an emulated one draws any.
     """
 
     patients: int
@@ -57,11 +57,12 @@ class Emulator:
     error: float
     lowest: float
     highest: float
-    ifng: tuple[float, ...]
+    ifng: np.ndarray
 
     def rows(self) -> list[dict[str, Any]]:
         """The emulator as one row of a table."""
-        peaks = {"ifng_median": float(np.median(self.ifng)), "ifng_highest": max(self.ifng)}
+        highest = self.ifng.max(axis=1)
+        peaks = {"ifng_median": float(np.median(highest)), "ifng_highest": float(highest.max())}
         return [{name: value for name, value in asdict(self).items() if name != "ifng"} | peaks]
 
     def covers(self, million: float) -> bool:
@@ -92,8 +93,9 @@ class Emulator:
                 log_volume += (self.slope * one.given / _MILLION * base.days[-1] * share)[:, None]
         curves = dict(base.curves)
         if "ifng" in curves:
-            drawn = self.ifng[int(dice("peak of IFN-gamma") * len(self.ifng))]
-            curves["ifng"] = np.full(len(base.days), drawn)
+            drawn = self.ifng[int(dice("curve of IFN-gamma") * len(self.ifng))]
+            points = treated.GRID * np.arange(len(drawn))
+            curves["ifng"] = np.interp(base.days, points, drawn)
         return base._replace(volume=np.exp(log_volume), curves=curves)
 
 
@@ -128,12 +130,14 @@ def fit(simulations: Sequence[Simulation]) -> Emulator:
         error=days * _left_out(dose, mean),
         lowest=float(dose.min()),
         highest=float(dose.max()),
-        ifng=tuple(_peak(one.seen, "ifng") for one in simulations),
+        ifng=np.array([_curve(one.seen, "ifng", days) for one in simulations]),
     )
 
 
-def _peak(seen: Simulated, name: str) -> float:
-    return float(seen.curves[name].max()) if name in seen.curves else 0.0
+def _curve(seen: Simulated, name: str, days: float) -> np.ndarray:
+    """A curve on points of `treated.GRID` until so many days; zero where the simulation has none."""
+    points = np.arange(0.0, days + treated.GRID, treated.GRID)
+    return np.interp(points, seen.days, seen.curves[name]) if name in seen.curves else np.zeros(len(points))
 
 
 def _excess(one: Simulation) -> np.ndarray:

@@ -19,7 +19,7 @@ SITE_BYTES = 12  # of one site: kind, wounds, event, who stands there; every tra
 VOXEL_BYTES = 16  # of one field's voxel: concentration and source; 8 more where cells take it up …
 SOLVER_BYTES = 28  # … and of the solver's work on all levels, once a grid and thread
 SEEDING_BYTES = (
-    32  # of one site, while its lesion is seeded: noise, the order of its values, and sorting them
+    24  # of one site, while its lesion is seeded: noise, the order of its values, and sorting them
 )
 AGENT_BYTES = 400  # of one lymphoid cell or MSC with its traits, in lists that grow by doubling
 PROCESS_BYTES = 300e6  # interpreter, libraries, compiled kernels

@@ -38,12 +38,13 @@ def seed_block(state: State, lesion: Lesion, lattice: Lattice, tables: Tables, n
     """Fill an empty state: stroma, vessels, tumor, debris, infiltrate.  Returns the state (it may grow)."""
     tissue = lesion.tissue
     kinds = {name: code for code, name in enumerate(names.kinds)}
-    order = septa_order(lattice, tissue.nest_width / lesion.block.site, dice)
     bulk = np.zeros(lattice.sites, np.uint8)
     if "stroma" in kinds and tissue.stroma > 0:
         # Vessels are cut out of the septa first, so the septa are marked wide enough for both.
         wanted = min(1.0, tissue.stroma + (tissue.vessel if "vessel" in kinds else 0.0))
+        order = septa_order(lattice, tissue.nest_width / lesion.block.site, dice)
         bulk[order[: round(wanted * lattice.sites)]] = kinds["stroma"]
+        del order  # eight bytes a site, when a whole lesion needs the most memory
     if "vessel" in kinds and tissue.vessel > 0:
         bulk[vessel_sites(lattice, bulk, tissue, kinds, dice)] = kinds["vessel"]
     _fill_tumor(bulk, lesion, lattice, kinds, dice)
@@ -75,10 +76,12 @@ def _draw_maps(state: State, lesion: Lesion, lattice: Lattice, names: Names, dic
 def smooth_noise(lattice: Lattice, width: float, dice, stream: str, part: int) -> np.ndarray:
     """f8[sites]: white noise smoothed with a Gaussian of width/4 sites."""
     shape = (lattice.nz, lattice.ny, lattice.nx)
-    noise = random_map(dice, stream, part, lattice.sites).reshape(shape) - 0.5
+    noise = random_map(dice, stream, part, lattice.sites).reshape(shape)
+    noise -= 0.5
     mode = "wrap" if lattice.wraps else "reflect"
     sigma = [0.0 if extent == 1 else width / 4 for extent in shape]
-    return ndimage.gaussian_filter(noise, sigma, mode=mode, truncate=3.0).ravel()
+    ndimage.gaussian_filter(noise, sigma, mode=mode, truncate=3.0, output=noise)
+    return noise.ravel()
 
 
 def septa_order(lattice: Lattice, width: float, dice) -> np.ndarray:
@@ -86,7 +89,8 @@ def septa_order(lattice: Lattice, width: float, dice) -> np.ndarray:
 
     The septa are where the absolute value of smooth noise is smallest, a connected network of walls.
     """
-    return np.argsort(np.abs(smooth_noise(lattice, width, dice, "stroma", 0)), kind="stable")
+    noise = smooth_noise(lattice, width, dice, "stroma", 0)
+    return np.argsort(np.abs(noise, out=noise), kind="stable")
 
 
 def vessel_sites(lattice: Lattice, bulk: np.ndarray, tissue, kinds: dict[str, int], dice) -> np.ndarray:
@@ -94,7 +98,7 @@ def vessel_sites(lattice: Lattice, bulk: np.ndarray, tissue, kinds: dict[str, in
     wanted = round(tissue.vessel * lattice.sites)
     key = random_map(dice, "vessel", 0, lattice.sites)
     if "stroma" in kinds:
-        key = key + (bulk != kinds["stroma"])
+        key += bulk != kinds["stroma"]
     return np.sort(np.argsort(key, kind="stable")[:wanted])
 
 

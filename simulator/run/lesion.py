@@ -165,7 +165,7 @@ class LesionRun:
 
 def _widened(array: np.ndarray, doses: int) -> np.ndarray:
     """An array of so many doses; those still to come have brought nothing."""
-    return np.pad(array, (0, doses - len(array)))
+    return array if len(array) == doses else np.pad(array, (0, doses - len(array)))
 
 
 def _start_traits(product: CellProduct, fold: float) -> dict[str, float]:

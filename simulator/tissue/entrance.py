@@ -125,7 +125,7 @@ def _let_in(block: Block, step: int, sites: np.ndarray, counts: np.ndarray, brou
 
 def _admit_anywhere(block: Block, step: int) -> None:
     """Kinds that need no vessel enter on sites that are open to them."""
-    for kind in np.flatnonzero(block.tables.kinds.anywhere == 1):
+    for kind in block.come_anywhere:
         sites, brought = draw_anywhere(
             block.tables,
             block.lattice,
@@ -137,7 +137,7 @@ def _admit_anywhere(block: Block, step: int) -> None:
             step,
             block.step.tissue,
             block.volume_ml * 1e3,
-            int(kind),
+            kind,
             np.flatnonzero(_open_to(block, kind)),
         )
         if len(sites) > 0:

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..base.kernel import kernel
 from ..base.rng import STREAM, uniforms, uniforms_from
-from .cellrow import find_cells, make_cell_row, sense_fields_of_row, sense_row
 from .lattice import coordinates, directions, neighbor
 from .rules import evaluate, evaluate_row
 from .sensing import sense_agent
 from .state import AGENTS, TOUCHED
+from .strip import find_cells, make_strip, rows_from, sense_fields_of_strip, sense_strip
 
 _CLOCK = STREAM["clock"]
 
@@ -87,28 +87,30 @@ def respond_bulk(
     """Untracked bulk cells in rows [start, stop) of the lattice: traits relax, clocks ring.
 
     `sensed` is the state whose traits neighbors see: the same arrays, or a copy made before.  used : i8, the
-    fields that any bulk kind senses, interpolated row by row.  A row without such cells costs a look.
+    fields that any bulk kind senses, interpolated strip by strip.  A strip without such cells costs a look.
     """
     x = np.zeros(max(1, len(tables.senses)))
     kept, bounds = relaxation(tables, dt), chance_bounds(tables, dt)
-    u, v = np.empty(lattice.nx), np.empty(lattice.nx)
-    r = make_cell_row(tables, fields, lattice.nx)
+    r = make_strip(tables, fields, lattice)
+    u, v = np.empty(len(r.v)), np.empty(len(r.v))
     body, clocks = (unblocked, plasma), (u, v, dt, kept, bounds)
-    for row in range(start, stop):
-        find_cells(state, row * lattice.nx, 0, r)
-        if _active(tables, r) == 0:
-            continue
-        z, y = row // lattice.ny, row % lattice.ny
-        sense_fields_of_row(fields, used, z, y, r)
-        uniforms_from(dice, _CLOCK, step, 0, row * lattice.nx, u, v)
-        for kind in range(1, len(tables.kinds)):
-            if tables.kinds[kind].active == 1 and r.found[kind] > 0:
-                _respond_row(state, sensed, tables, lattice, kind, z, y, body, clocks, r, x)
+    row = start
+    while row < stop:
+        rows = rows_from(lattice, r, row, stop)
+        find_cells(state, lattice, row, rows, 0, r)
+        if _active(tables, r) > 0:
+            z, y, n = row // lattice.ny, row % lattice.ny, rows * lattice.nx
+            sense_fields_of_strip(lattice, fields, used, z, y, rows, r)
+            uniforms_from(dice, _CLOCK, step, 0, row * lattice.nx, u[:n], v[:n])
+            for kind in range(1, len(tables.kinds)):
+                if tables.kinds[kind].active == 1 and r.found[kind] > 0:
+                    _respond_strip(state, sensed, tables, lattice, kind, z, y, body, clocks, r, x)
+        row += rows
 
 
 @kernel
 def _active(tables, r):
-    """How many cells of a row have clocks or traits that change."""
+    """How many cells of a strip have clocks or traits that change."""
     total = 0
     for kind in range(1, len(tables.kinds)):
         total += r.found[kind] * tables.kinds[kind].active
@@ -116,18 +118,18 @@ def _active(tables, r):
 
 
 @kernel
-def _respond_row(state, sensed, tables, lattice, kind, z, y, body, clocks, r, x):
-    """The untracked bulk cells of one kind in row (z, y)."""
+def _respond_strip(state, sensed, tables, lattice, kind, z, y, body, clocks, r, x):
+    """The untracked bulk cells of one kind in the strip from (z, y) on."""
     unblocked, plasma = body
     u, v, dt, kept, bounds = clocks
     start = (z * lattice.ny + y) * lattice.nx
     k = tables.kinds[kind]
     place = r.place[kind, : r.found[kind]]
-    sense_row(sensed, tables, lattice, kind, z, y, r)
+    sense_strip(sensed, tables, lattice, kind, z, y, r)
     level = r.v[: len(place)]
     for e in range(k.express_start, k.express_stop):
         behavior, column = tables.expressed[e].behavior, tables.expressed[e].column
-        evaluate_row(tables, behavior, r.x, unblocked, plasma, level, r.strength[: len(place)])
+        evaluate_row(tables, behavior, r.signal, unblocked, plasma, level, r.strength[: len(place)])
         for i in range(len(place)):
             value = float(state.site_trait[start + place[i], column])
             state.site_trait[start + place[i], column] = relax(value, level[i], kept, e)
@@ -135,7 +137,7 @@ def _respond_row(state, sensed, tables, lattice, kind, z, y, body, clocks, r, x)
         w = place[i]
         if u[w] < bounds[kind]:
             for j in range(k.sense_stop - k.sense_start):
-                x[j] = r.x[j, i]
+                x[j] = r.signal[j, i]
             struck = ring(tables, kind, x, unblocked, plasma, u[w], v[w], dt)
             if struck >= 0:
                 state.event[start + w] = 1 + struck - k.hazard_start

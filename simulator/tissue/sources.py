@@ -1,6 +1,6 @@
 """Sources: what the cells of each voxel secrete, take up and exchange with the blood.
 
-Gathered row by row in the order of their sites and kinds, never scattered in the order of the agent list, so
+Gathered strip by strip in the order of kinds and sites, never scattered in the order of the agent list, so
 the sums have the same bits however the list is ordered and however many threads gather.
 """
 
@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..base.kernel import kernel
-from .cellrow import find_cells, make_cell_row, sense_fields_of_row, sense_row
 from .rules import evaluate, evaluate_row
+from .strip import find_cells, find_voxels, make_strip, rows_from, sense_fields_of_strip, sense_strip
 
 _CONSTANT, _VARIES, _LISTED = range(3)
 
@@ -97,13 +97,13 @@ def gather(state, tables, lattice, fields, made, used, rates, body, depth, start
     made : i8, these fields, whose voxels no slab cuts; used : i8, the fields that the kinds asked cell by
     cell sense; body : (share of receptors that each set of drugs leaves free, plasma, µm³ of a site).
     """
-    r = make_cell_row(tables, fields, lattice.nx)
+    r = make_strip(tables, fields, lattice)
     first, last = start * depth, min(stop * depth, lattice.nz)
     _clear(fields, made, rates, first, last)
     for z in range(first, last):
-        for y in range(lattice.ny):
+        for y in range(0, lattice.ny, r.rows):
             _add_bulk(state, tables, lattice, fields, used, rates, body, z, y, r)
-            _add_lymphoid(state, lattice, fields, rates.lymphoid, body[2], z, y)
+            _add_lymphoid(state, lattice, fields, rates.lymphoid, body[2], z, y, r)
 
 
 @kernel
@@ -118,10 +118,11 @@ def _clear(fields, made, rates, first, last):
 
 
 @kernel(inline=True)
-def _voxel_row(fields, f, z, y):
-    """(place of the first voxel of the row that holds sites (z, y, ·), log2 of sites a voxel along it)."""
-    row = ((z // fields.gz[f]) * fields.ny[f] + y // fields.gy[f]) * fields.nx[f]
-    return row, fields.gx[f] // 2  # of 1, 2 and 4 sites: 0, 1 and 2
+def _plane(fields, f, z):
+    """(where the plane of voxels that holds plane z of sites begins and ends, log2 of sites a voxel)."""
+    voxels = fields.ny[f] * fields.nx[f]
+    first = (z // fields.gz[f]) * voxels
+    return first, first + voxels, fields.gx[f] // 2  # of 1, 2 and 4 sites: 0, 1 and 2
 
 
 @kernel(inline=True)
@@ -132,78 +133,81 @@ def _share(fields, f):
 
 @kernel
 def _add_bulk(state, tables, lattice, fields, used, rates, body, z, y, r):
-    """Add what the bulk cells of row (z, y) do, kind by kind."""
-    start = (z * lattice.ny + y) * lattice.nx
-    find_cells(state, start, 1, r)
-    sensed = 0  # the last kind that was asked: fields are interpolated once a row, signals once a kind
+    """Add what the bulk cells of the strip from (z, y) on do, kind by kind."""
+    row = z * lattice.ny + y
+    start, rows = row * lattice.nx, rows_from(lattice, r, row, row + r.rows)
+    find_cells(state, lattice, row, rows, 1, r)
+    find_voxels(lattice, y, rows, r)
+    sensed = 0  # the last kind that was asked: fields are interpolated once a strip, signals once a kind
     for j in range(len(rates.kind)):
         kind, f = rates.kind[j], rates.field[j]
         if r.found[kind] == 0:
             continue
         place = r.place[kind, : r.found[kind]]
-        row, shift = _voxel_row(fields, f, z, y)
-        share = _share(fields, f)
-        s = fields.s[fields.offset[f] + row : fields.offset[f] + row + fields.nx[f]]
-        u = fields.u[fields.at_u[f] + row : fields.at_u[f] + row + fields.nx[f] * rates.taken[f]]
+        low, high, shift = _plane(fields, f, z)
+        share, voxel = _share(fields, f), r.voxel[shift]
+        s = fields.s[fields.offset[f] + low : fields.offset[f] + high]
+        u = fields.u[fields.at_u[f] + low : fields.at_u[f] + low + (high - low) * rates.taken[f]]
         if rates.how[j] == _CONSTANT:
-            _add_equal(place, shift, rates.source[j] * share, s)
-            _add_equal(place, shift, rates.uptake[j] * share, u)
+            _add_equal(place, voxel, rates.source[j] * share, s)
+            _add_equal(place, voxel, rates.uptake[j] * share, u)
         elif rates.how[j] == _LISTED:
             for i in range(len(place)):
                 slot = state.bulk_agent[start + place[i]]
-                s[place[i] >> shift] += state.secretes[slot, f] / body[2] * share
+                s[voxel[place[i]]] += state.secretes[slot, f] / body[2] * share
         else:
             if sensed == 0:
-                sense_fields_of_row(fields, used, z, y, r)
+                sense_fields_of_strip(lattice, fields, used, z, y, rows, r)
             if sensed != kind:
-                sense_row(state, tables, lattice, kind, z, y, r)
+                sense_strip(state, tables, lattice, kind, z, y, r)
                 sensed = kind
-            _add_varying(state, tables, f, body, start, kind, shift, share, s, u, r)
+            _add_varying(state, tables, f, body, start, kind, voxel, share, s, u, r)
 
 
 @kernel
-def _add_equal(place, shift, value, of_voxels):
+def _add_equal(place, voxel, value, of_voxels):
     """Add the same for every cell."""
     if value != 0.0:
         for i in range(len(place)):
-            of_voxels[place[i] >> shift] += value
+            of_voxels[voxel[place[i]]] += value
 
 
 @kernel
-def _add_varying(state, tables, f, body, start, kind, shift, share, s, u, r):
-    """Add what untracked cells of a kind make and take up by the signals they sense; r.x holds these."""
+def _add_varying(state, tables, f, body, start, kind, voxel, share, s, u, r):
+    """Add what untracked cells of a kind make and take up by the signals they sense; r.signal holds these."""
     unblocked, plasma, site_volume = body
     entry = tables.exchange[kind, f]
     place = r.place[kind, : r.found[kind]]
     v, strength = r.v[: len(place)], r.strength[: len(place)]
     if entry.secrete >= 0:
-        evaluate_row(tables, entry.secrete, r.x, unblocked, plasma, v, strength)
+        evaluate_row(tables, entry.secrete, r.signal, unblocked, plasma, v, strength)
         if entry.scale >= 0:
             for i in range(len(place)):
                 v[i] *= float(state.site_trait[start + place[i], entry.scale])
         for i in range(len(place)):
-            s[place[i] >> shift] += v[i] / site_volume * share
+            s[voxel[place[i]]] += v[i] / site_volume * share
     if entry.take_up >= 0:
-        evaluate_row(tables, entry.take_up, r.x, unblocked, plasma, v, strength)
+        evaluate_row(tables, entry.take_up, r.signal, unblocked, plasma, v, strength)
         for i in range(len(place)):
-            u[place[i] >> shift] += v[i] * share
+            u[voxel[place[i]]] += v[i] * share
     if entry.exchange >= 0:
-        evaluate_row(tables, entry.exchange, r.x, unblocked, plasma, v, strength)
+        evaluate_row(tables, entry.exchange, r.signal, unblocked, plasma, v, strength)
         for i in range(len(place)):
-            u[place[i] >> shift] += v[i] * share
-            s[place[i] >> shift] += v[i] * entry.level * share
+            u[voxel[place[i]]] += v[i] * share
+            s[voxel[place[i]]] += v[i] * entry.level * share
 
 
 @kernel
-def _add_lymphoid(state, lattice, fields, made, site_volume, z, y):
-    """Add what the lymphoid cells of row (z, y) secrete."""
+def _add_lymphoid(state, lattice, fields, made, site_volume, z, y, r):
+    """Add what the lymphoid cells of the strip from (z, y) on secrete; `r.voxel` is its own."""
     if len(made) == 0:
         return
-    start = (z * lattice.ny + y) * lattice.nx
-    for x in range(lattice.nx):
-        if state.occupied[start + x] == 1:
-            slot = state.lymphoid[start + x]
+    row = z * lattice.ny + y
+    start = row * lattice.nx
+    for w in range(rows_from(lattice, r, row, row + r.rows) * lattice.nx):
+        if state.occupied[start + w] == 1:
+            slot = state.lymphoid[start + w]
             for f in made:
-                row, shift = _voxel_row(fields, f, z, y)
+                low, _, shift = _plane(fields, f, z)
                 added = state.secretes[slot, f] / site_volume * _share(fields, f)
-                fields.s[fields.offset[f] + row + (x >> shift)] += added
+                fields.s[fields.offset[f] + low + r.voxel[shift, w]] += added

@@ -21,7 +21,7 @@ from .sources import gather, make_rates
 from .state import AGENTS, WOUNDED
 from .substeps import move_and_kill
 from .traits import compile_spreads
-from .turnover import count_events, divide_bulk, turn_over_agents, turn_over_bulk, wander_bulk
+from .turnover import count_events, divide_bulk, find_room, turn_over_agents, turn_over_bulk, wander_bulk
 
 _MM3_PER_UM3 = 1e-9
 _ML_PER_UM3 = 1e-12
@@ -99,6 +99,7 @@ class Block:
             )
         ]
         self._source_fields, _ = self._sensed_by(asked)
+        self.come_anywhere = [kind for kind in kinds if self.tables.kinds[kind].anywhere == 1]
         self._read = {int(sense.index) for sense in self.tables.senses if sense.code == FIELD}
         self._read |= {int(f) for f in (*self.tables.followed, *self.tables.traced)}
 
@@ -281,7 +282,10 @@ class Block:
         events = sum(threads.over_slabs(count_events, self.lattice.sites, self.state))
         self.state = state = states.with_capacity(self.state, 2 * agents, 0)
         mothers, movers = turn_over_bulk(state, self.tables, events)
-        crowded = divide_bulk(state, self.tables, self.lattice, self.near, self.dice, step, mothers)
+        room = np.empty(len(mothers), np.uint8)
+        around = (state, self.tables, self.lattice, self.near, self.dice, step, mothers, room)
+        threads.over_slabs(find_room, len(mothers), *around)
+        crowded = divide_bulk(*around)
         if len(self.surface) and len(crowded):
             distance_to_surface(state, self.lattice, self.around, self.surface)
         push_out(state, self.tables, self.lattice, self.surface, self.around, self.dice, step, crowded)
@@ -291,7 +295,8 @@ class Block:
 
     def _list_wounded(self) -> None:
         """List the wounded sites anew: turnover and arrivals move and replace wounded cells."""
-        wounded = np.flatnonzero(self.state.wounds)
+        found = threads.over_slabs(_wounded, self.lattice.sites, self.state.wounds)
+        wounded = np.concatenate(found)
         self.state = states.with_capacity(self.state, 0, len(wounded))
         self.state.wounded[: len(wounded)] = wounded
         self.state.count[WOUNDED] = len(wounded)
@@ -315,3 +320,8 @@ class Block:
         self.state = states.from_arrays(arrays, self.names, self.tables)
         self._find_vessels()
         self.entrance.serves[:] = serves
+
+
+def _wounded(wounds: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Those of the sites [start, stop) that have wounds."""
+    return start + np.flatnonzero(wounds[start:stop] != 0)

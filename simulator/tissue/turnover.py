@@ -164,12 +164,30 @@ def cover(state, site):
         state.wounds[site] = 0
 
 
+@kernel
+def find_room(state, tables, lattice, near, dice, step, mothers, room, start, stop):
+    """Whether a site within reach of each mother in [start, stop) is open, into room, u1.
+
+    Divisions fill sites and free none: who has no room before them has none later.  In packed tissue that is
+    nearly everyone, found out by many threads.
+    """
+    for i in range(start, stop):
+        kind = int(state.bulk[mothers[i]])
+        z, y, x = coordinates(lattice, mothers[i])
+        room[i] = 0
+        for j in range(len(near)):
+            goal = shifted(lattice, z, y, x, near[j, 0], near[j, 1], near[j, 2])
+            if _is_open(state, tables, dice, step, goal, kind) == 1:
+                room[i] = 1
+                break
+
+
 @kernel(allocates=True)
-def divide_bulk(state, tables, lattice, near, dice, step, mothers):
+def divide_bulk(state, tables, lattice, near, dice, step, mothers, room):
     """Mothers at the given sites divide, in order of priority, where a site within reach is free.
 
-    Returns the sites of the crowded: their daughters are born, but have no place yet.  Of a kind that needs
-    room the crowded do not divide.
+    room : u1, who may find one at all.  Returns the sites of the crowded: their daughters are born, but have
+    no place yet.  Of a kind that needs room the crowded do not divide.
     """
     order = by_priority(dice, step, 0, mothers)
     crowded = np.empty(len(mothers), np.int64)
@@ -177,8 +195,10 @@ def divide_bulk(state, tables, lattice, near, dice, step, mothers):
     for i in range(len(order)):
         site = mothers[order[i]]
         kind = int(state.bulk[site])
-        u, v = uniforms(dice, _PLACE, step, 0, site)
-        goal = free_site_near(state, tables, lattice, near, dice, step, kind, site, u)
+        goal, v = -1, 0.0
+        if room[order[i]] == 1:
+            u, v = uniforms(dice, _PLACE, step, 0, site)
+            goal = free_site_near(state, tables, lattice, near, dice, step, kind, site, u)
         if goal < 0 and tables.kinds[kind].needs_room == 1:
             continue
         state.ledger[kind, BORN] += 1

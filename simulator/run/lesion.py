@@ -19,13 +19,14 @@ _MM3_PER_ML = 1000.0
 class LesionRun:
     """A block and what is reckoned from it.
 
-    model, index : the patient's model and which of its lesions this is; key : (seed, patient, replicate).
+    model, index : the patient's model and which of its lesions this is; key : (seed, patient, replicate);
+    is_seeded : false for one that `restore` will fill.
     """
 
-    def __init__(self, model: Model, index: int, key: tuple[int, int, int]):
+    def __init__(self, model: Model, index: int, key: tuple[int, int, int], is_seeded: bool = True):
         self.index = index
         self.lesion: Lesion = model.lesions[index]
-        self.block = Block(self.lesion, model.step, make_dice(*key, index), model.drugs)
+        self.block = Block(self.lesion, model.step, make_dice(*key, index), model.drugs, is_seeded)
         self.volume = RelativeVolume(
             self.lesion.cells,
             self.count("tumor"),

@@ -62,11 +62,11 @@ class Checkpoints:
         self,
         begin: "Callable[[], Simulation]",
         record: "Callable[[Simulation, Rows, Path], Recorder] | None" = None,
-    ) -> "tuple[Simulation, Recorder | None]":
-        """A simulation that goes on from the newest checkpoint that is sound and of this file.
+    ) -> "tuple[Simulation | None, Recorder | None]":
+        """A simulation that goes on from the newest checkpoint that is sound and of this file, or None.
 
-        begin : makes a simulation to restore; record : opens what it had recorded.  Without a usable
-        checkpoint: a simulation at its beginning, and None.  Each that is refused is logged with its reason.
+        begin : makes a simulation to restore; record : opens what it had recorded.  Each checkpoint that is
+        refused is logged with its reason.
         """
         for path in self.saved():
             simulation = begin()
@@ -82,7 +82,7 @@ class Checkpoints:
                 continue
             log.info("%s goes on from step %d (%s).", self.out.name, simulation.steps, path.name)
             return simulation, recorder
-        return begin(), None
+        return None, None
 
     def saved(self) -> list[Path]:
         """Every checkpoint of this file, the newest first."""

@@ -29,16 +29,24 @@ class Simulation:
     """The lesions of one patient on one body.
 
     model : the patient's model; key : (seed, patient, replicate); doses : absolute, of this arm.
+    is_seeded : false for one that a stored state will fill, which takes half the memory of both.
     `steps` counts tissue steps from the seeding, `zero` is the step of day 0.
     """
 
-    def __init__(self, model: Model, key: tuple[int, int, int], doses: tuple[Dose, ...] = (), zero: int = 0):
+    def __init__(
+        self,
+        model: Model,
+        key: tuple[int, int, int],
+        doses: tuple[Dose, ...] = (),
+        zero: int = 0,
+        is_seeded: bool = True,
+    ):
         self.model, self.key = model, key
         self.dt = model.step.tissue
         self.steps, self.zero = 0, zero
         self.doses = doses
         self.earlier: tuple[Dose, ...] = ()  # doses of the run that this one branches from, before day 0
-        self.lesions = [LesionRun(model, index, key) for index in range(len(model.lesions))]
+        self.lesions = [LesionRun(model, index, key, is_seeded) for index in range(len(model.lesions))]
         self.host = self._host(doses, ())
 
     def _host(self, doses: tuple[Dose, ...], earlier: tuple[Dose, ...]) -> Host:
@@ -192,17 +200,17 @@ def grow(
     """Seed a patient's tissue and run its burn-in; writes a checkpoint at `out`, whole or not at all."""
     thread_pool.set_threads(threads)
 
-    def begin() -> Simulation:
+    def begin(is_seeded: bool) -> Simulation:
         key = (experiment.seed, patient, replicate)
-        return Simulation(experiment.model(arm, patient, "burn_in"), key)
+        return Simulation(experiment.model(arm, patient, "burn_in"), key, is_seeded=is_seeded)
 
     burn_in, kept = experiment.burn_in, Checkpoints(out, experiment.record.save_every)
     if burn_in.path is not None:
-        simulation = begin()
+        simulation = begin(False)
         simulation.branch_from(experiment.path.parent / burn_in.path)
         simulation.save(out, **kept.facts())
         return
-    simulation = kept.newest(begin)[0]
+    simulation = kept.newest(lambda: begin(False))[0] or begin(True)
     longest = round((burn_in.time_h if burn_in.time_h is not None else burn_in.at_most_h) / simulation.dt)
     every = max(1, longest // _REPORTS)
     with interrupt.deferred():
@@ -246,7 +254,7 @@ def treat(
         lambda: branch(*who, None),
         lambda simulation, *recorded: RunRecorder(simulation, *who, out, *recorded),
     )
-    if recorder is None:
+    if simulation is None or recorder is None:
         simulation = branch(*who, start)
         recorder = RunRecorder(simulation, *who, out)
     end = round(experiment.duration / simulation.dt)
@@ -268,7 +276,7 @@ def branch(experiment: Experiment, arm: str, patient: int, replicate: int, start
     start : the burn-in; None for a patient whose state is to be restored.
     """
     key = (experiment.seed, patient, replicate)
-    simulation = Simulation(experiment.model(arm, patient, "burn_in"), key)
+    simulation = Simulation(experiment.model(arm, patient, "burn_in"), key, is_seeded=False)
     if start is not None:
         simulation.restore(start)
     model = experiment.model(arm, patient, "treatment")

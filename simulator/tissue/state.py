@@ -85,6 +85,7 @@ class State(NamedTuple):
 
 
 _PER_AGENT = ("agents", "proposal", "way", "trait", "next_trait", "seen", "facing", "secretes")
+_PER_SITE = ("bulk", "wounds", "under", "site_trait", "lymphoid", "occupied", "bulk_agent")
 _SCRATCH = ("event", "proposal", "way", "next_trait")  # within a step; a checkpoint leaves them out
 
 
@@ -181,9 +182,15 @@ def to_arrays(state: State) -> dict[str, np.ndarray]:
 
 
 def from_arrays(arrays: dict[str, np.ndarray], names: Names, tables: Tables) -> State:
-    """The state that `to_arrays` kept, for a model with the same kinds and traits."""
+    """The state that `to_arrays` kept, for a model with the same kinds and traits.
+
+    Arrays of sites are taken over, not copied: a whole lesion has gigabytes of them.
+    """
     agents = len(arrays["trait"])
-    state = empty_state(len(arrays["bulk"]), names, tables)
+    taken = {name: arrays[name] for name in _PER_SITE}
+    arrays = {name: array for name, array in arrays.items() if name not in taken}
+    state = empty_state(0, names, tables)
+    state = state._replace(**taken, event=np.zeros(len(taken["bulk"]), np.uint8))
     state = with_capacity(state, agents, len(arrays["wounded"]))
     state = with_doses(state, arrays["brought"].shape[1] - 1)
     for name, array in arrays.items():

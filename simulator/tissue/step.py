@@ -34,10 +34,10 @@ class Block:
     """One lesion's lattice, its cells and fields, and the rules they follow.
 
     lesion : the model; step : step lengths; dice : the key of (seed, patient, replicate) and lesion;
-    drugs : names of all drugs of the experiment.  A new block is seeded; `restore` continues an old one.
+    drugs : names of all drugs of the experiment; is_seeded : false for a block that `restore` will fill.
     """
 
-    def __init__(self, lesion: Lesion, step: Step, dice: Dice, drugs: Iterable[str]):
+    def __init__(self, lesion: Lesion, step: Step, dice: Dice, drugs: Iterable[str], is_seeded: bool = True):
         self.dice = dice
         self.lattice = Lattice(*lesion.block.shape, int(lesion.block.walls == "periodic"))
         self.names = names_of(lesion, drugs)
@@ -57,7 +57,8 @@ class Block:
             len(self.names.fields)
         )  # mean source of each field in the last step [unit/h]
         self.state = states.empty_state(self.lattice.sites, self.names, self.tables)
-        self.state = seed_block(self.state, lesion, self.lattice, self.tables, self.names, dice)
+        if is_seeded:
+            self.state = seed_block(self.state, lesion, self.lattice, self.tables, self.names, dice)
         self._find_vessels()
 
     # --- set-up -----------------------------------------------------------------------------
@@ -312,7 +313,7 @@ class Block:
         }
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Continue from what `to_arrays` kept."""
+        """Continue from what `to_arrays` kept; the arrays of its sites become the block's own."""
         arrays = dict(arrays)
         self.fields.c[:] = arrays.pop("concentration")
         self.secreted[:] = arrays.pop("secreted")

@@ -1,5 +1,6 @@
 """What is written when: the series, snapshots, cells and events of one run, into its file."""
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,7 +102,7 @@ class RunRecorder:
             )
         if step in self.snapshots:
             self.writer.write_snapshot(
-                [site_arrays(lesion, self.coarsen) for lesion in simulation.lesions],
+                [SiteArrays(lesion, self.coarsen) for lesion in simulation.lesions],
                 [agent_table(lesion) for lesion in simulation.lesions],
             )
 
@@ -184,25 +185,50 @@ def agent_traits(lesion: LesionRun) -> list[str]:
     )
 
 
-def site_arrays(lesion: LesionRun, coarsen: int = 1) -> dict[str, np.ndarray]:
-    """The arrays of a snapshot, (z, y, x); fields as means over `coarsen` of their voxels along each axis."""
-    block, state = lesion.block, lesion.block.state
-    shape = lesion.lesion.block.shape
-    agents = int(state.count[AGENTS])
-    kind, site = state.agents.kind[:agents], state.agents.site[:agents]
-    walks = block.tables.kinds.lymphoid[kind] == 1
-    lymphoid = np.zeros(len(state.bulk), np.uint8)
-    lymphoid[site[walks]] = kind[walks]
-    arrays = {"kind": state.bulk.reshape(shape), "lymphoid": lymphoid.reshape(shape)}
-    tumor = state.bulk == block.kind("tumor")
-    for name in site_traits(lesion):
-        column = sorted(lesion.lesion.cells["tumor"].traits).index(name)
-        arrays[name] = np.where(tumor, state.site_trait[:, column], np.float32(np.nan)).reshape(shape)
-    for f, name in enumerate(block.names.fields):
-        grid = (int(block.fields.nz[f]), int(block.fields.ny[f]), int(block.fields.nx[f]))
-        values = block.fields.c[block.fields.offset[f] : block.fields.offset[f + 1]]
-        arrays[name] = packing.coarse(values.reshape(grid), coarsen).astype(np.float32)
-    return arrays
+class SiteArrays(Mapping[str, np.ndarray]):
+    """The arrays of a snapshot by name, (z, y, x), each made when it is asked for.
+
+    Fields are means over `coarsen` of their voxels along each axis.
+    """
+
+    def __init__(self, lesion: LesionRun, coarsen: int = 1):
+        self.lesion, self.coarsen = lesion, coarsen
+        self._fields = {name: f for f, name in enumerate(lesion.block.names.fields)}
+        self._names = ("kind", "lymphoid", *site_traits(lesion), *self._fields)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        shape, state = self.lesion.lesion.block.shape, self.lesion.block.state
+        if name == "kind":
+            return state.bulk.reshape(shape)
+        if name == "lymphoid":
+            return self._lymphoid().reshape(shape)
+        if name in self._fields:
+            return self._field(self._fields[name])
+        column = sorted(self.lesion.lesion.cells["tumor"].traits).index(name)
+        tumor = state.bulk == self.lesion.block.kind("tumor")
+        return np.where(tumor, state.site_trait[:, column], np.float32(np.nan)).reshape(shape)
+
+    def _lymphoid(self) -> np.ndarray:
+        """u1[n]: the kind of the lymphoid cell at each site."""
+        block, state = self.lesion.block, self.lesion.block.state
+        agents = int(state.count[AGENTS])
+        kind, site = state.agents.kind[:agents], state.agents.site[:agents]
+        walks = block.tables.kinds.lymphoid[kind] == 1
+        found = np.zeros(len(state.bulk), np.uint8)
+        found[site[walks]] = kind[walks]
+        return found
+
+    def _field(self, f: int) -> np.ndarray:
+        fields = self.lesion.block.fields
+        grid = (int(fields.nz[f]), int(fields.ny[f]), int(fields.nx[f]))
+        values = fields.c[fields.offset[f] : fields.offset[f + 1]]
+        return packing.coarse(values.reshape(grid), self.coarsen).astype(np.float32)
 
 
 def agent_table(lesion: LesionRun) -> dict[str, np.ndarray]:

@@ -145,21 +145,24 @@ class RunWriter:
         self._last = self._clock()
 
     def write_snapshot(self, arrays: Sequence[Mapping], agents: Sequence[Mapping]) -> None:
-        """Write the next snapshot: per lesion its arrays (z, y, x) and the columns of its cells."""
+        """Write the next snapshot: per lesion its arrays (z, y, x) and the columns of its cells.
+
+        Each array is asked for when it is written, and rounded a few planes at a time.
+        """
         index = self._next("snapshot", self.rows.snapshots, self._planned[1])
         prepared = []
         for lesion, grids, cells in zip(self._lesions, arrays, agents, strict=True):
             check_names("snapshot", grids, lesion.snapshots)
-            held = {n: cast(n, grids[n], d.dtype, d.shape[1:]) for n, d in lesion.snapshots.items()}
-            for name, bits in lesion.bits.items():
-                held[name] = packing.rounded(held[name], bits)
-            prepared.append((lesion, held, lesion.agents.prepare(cells)))
+            prepared.append((lesion, lesion.agents.prepare(cells)))
         self._write_waiting()
+        for lesion, grids in zip(self._lesions, arrays, strict=True):
+            for name, data in lesion.snapshots.items():
+                grid = cast(name, grids[name], data.dtype, data.shape[1:])
+                with self._writing():
+                    _write_planes(data, index, grid, lesion.bits.get(name, packing.MANTISSA))
         with self._writing():
             cells_of = []
-            for lesion, grids, cells in prepared:
-                for name, data in lesion.snapshots.items():
-                    data[index] = grids[name]
+            for lesion, cells in prepared:
                 rows = lesion.agents.append(cells)
                 lesion.offsets[index + 1] = rows
                 cells_of.append(rows)
@@ -270,6 +273,14 @@ class RunWriter:
         if self._at != part_path(self.path):
             with suppress(OSError):
                 self._at.unlink()
+
+
+def _write_planes(data: h5py.Dataset, index: int, grid: np.ndarray, bits: int) -> None:
+    """Write a snapshot's array, its numbers rounded to `bits` of mantissa, a chunk's planes at a time."""
+    depth = data.chunks[1] if data.chunks else max(1, len(grid))
+    for z in range(0, len(grid), depth):
+        planes = grid[z : z + depth]
+        data[index, z : z + depth] = packing.rounded(planes, bits) if bits < packing.MANTISSA else planes
 
 
 def resume(

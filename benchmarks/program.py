@@ -13,7 +13,7 @@ import human
 from rows import row
 from triad import median_seconds
 
-from simulator.run.records import RunRecorder, agent_table, site_arrays
+from simulator.run.records import RunRecorder, SiteArrays, agent_table
 from simulator.run.resume import SHARE, SHORTEST_S
 
 _HERE = Path(__file__).resolve().parent
@@ -104,7 +104,7 @@ def file_size(size: int = 96, days: float = 126.0, hours: int = 12) -> list[dict
             for _ in range(hours):
                 simulation.advance()
             recorder.writer.write_snapshot(
-                [site_arrays(lesion) for lesion in simulation.lesions],
+                [SiteArrays(lesion) for lesion in simulation.lesions],
                 [agent_table(lesion) for lesion in simulation.lesions],
             )
             second = _flushed(recorder, path)

@@ -130,7 +130,7 @@ def test_an_estimate_counts_sites_cells_and_hours():
     assert found.cells == pytest.approx(tumor + cd8)
     assert found.cell_hours == pytest.approx(found.cells * (4 * 100 + 2 * 24))
     assert found.seconds == pytest.approx(found.cell_hours / 1e3)
-    assert found.memory == pytest.approx(2000 * 16 + 1000 * 32 + 400 * cd8 + 300e6)  # no fields, no traits
+    assert found.memory == pytest.approx(2000 * 16 + 1000 * 24 + 400 * cd8 + 300e6)  # no fields, no traits
     assert "2,000 sites" in str(found)
 
 
@@ -148,7 +148,7 @@ def test_an_estimate_reads_as_people_write(hours, words):
 
 def test_a_lattice_that_cannot_fit_in_memory_says_what_it_needs_and_has(monkeypatch):
     monkeypatch.setattr(sizes, "memory_limit", lambda: (2e9, "cgroup"))
-    with pytest.raises(InputError, match=r"1,000,000,000 sites needs 50 GB .* has 2 GB \(cgroup\)"):
+    with pytest.raises(InputError, match=r"1,000,000,000 sites needs 42 GB .* has 2 GB \(cgroup\)"):
         sizes.estimate(FakeExperiment(shape=(1000, 1000, 1000)))
 
 

@@ -1,10 +1,12 @@
 """Ctrl-C and SIGTERM, heeded even where a library swallows the exception.
 
 An exception that a signal raises inside a callback from C (a compiler's object cache, a file driver) is
-printed and lost.  So the signal is noted as well, and whoever waits or reports asks for the note.
+printed and lost.  So the signal is noted as well, whoever waits or reports asks for the note, and nothing is
+printed.
 """
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,12 +42,19 @@ def heeded() -> Iterator[None]:
     heard = [signal.SIGTERM]
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         heard.append(signal.SIGINT)
+
+    def say_lost(lost: "sys.UnraisableHookArgs") -> None:
+        if lost.exc_type is not KeyboardInterrupt:
+            saying(lost)
+
     before = {number: signal.signal(number, interrupt) for number in heard}
+    saying, sys.unraisablehook = sys.unraisablehook, say_lost
     try:
         yield
         check()
     finally:
         _asked.clear()
+        sys.unraisablehook = saying
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -60,6 +60,8 @@ def output(size: int = 48, days: float = 21.0) -> list[dict]:
     of = human.experiment(size, days=days)
     simulation = human.simulation(of)
     simulation.advance()  # what is compiled or loaded only once is no part of a long run
+    with tempfile.TemporaryDirectory() as folder:
+        RunRecorder(simulation, of, "treated", 1, 1, Path(folder) / "run.h5").writer.close(complete=False)
     simulation = human.simulation(of)
     writing, start = 0.0, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

@@ -116,6 +116,16 @@ def test_a_patient_who_lacks_a_run_is_left_out_of_every_effect():
     assert {row["units"] for row in found} == {PATIENTS - 1}
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_patient_whose_tumor_is_gone_at_a_point_is_left_out_too():
+    space = space_of(sweep_of(sweep_text(HOMING, ENTRY)), lambda values: -0.1)
+    outcomes = space.outcomes.copy()
+    outcomes.loc[(outcomes.patient == 3) & (outcomes.point == 2), "value"] = -math.inf
+    found = factorial.effects(dataclasses.replace(space, outcomes=outcomes))
+    assert {row["units"] for row in found} == {PATIENTS - 1}
+    assert all(math.isfinite(row["value"]) for row in found)
+
+
 # --- one at a time, Morris ---------------------------------------------------------------------------
 
 

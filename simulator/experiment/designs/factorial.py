@@ -25,9 +25,9 @@ def effects(space: Space) -> list[dict[str, Any]]:
 
 
 def _of(space: Space, quantity: Quantity) -> Iterator[dict[str, Any]]:
-    """Rows of one quantity; units that lack a run anywhere are left out."""
+    """Rows of one quantity; units that lack a run anywhere, or whose tumor is gone (log 0), are left out."""
     shape = [len(factor["levels"]) for factor in space.factors]
-    table = space.units(quantity).dropna(axis=1).to_numpy()
+    table = space.units(quantity).replace([np.inf, -np.inf], np.nan).dropna(axis=1).to_numpy()
     if table.shape[1] == 0:
         return
     grid = table.T.reshape(-1, *shape)

@@ -130,7 +130,7 @@ def selection(table: pd.DataFrame, levels: Sequence[str], scenario: str = "") ->
     figure, boxes = sheet(
         "What each design chooses, and where it treats",
         f"{clean(scenario, 80)}. {how}" if scenario else how,
-        (max(2.1, 0.5 * len(levels) + 0.5), 1.6),
+        (max(2.1, 0.5 * len(levels) + 0.5, 5.6 / len(designs)), 1.6),
         2 * len(designs),
         len(designs),
         gap=(0.25, 0.25),

@@ -13,6 +13,7 @@ from simulator.base.errors import InputError
 from simulator.run.observables import ledger_gap, observe
 from simulator.run.records import record_steps
 from simulator.run.simulation import Simulation, branch, grow, treat
+from simulator.tissue import step as tissue_step
 
 EXPERIMENT = """
 title: A law
@@ -80,6 +81,16 @@ def history(simulation: Simulation, hours: int) -> list[str]:
         simulation.advance()
         states.append(state(simulation))
     return states
+
+
+def test_only_a_burn_in_seeds_a_tissue(experiment, tmp_path, monkeypatch):
+    """An arm takes over what its burn-in has grown: seeding another beside it doubled its memory."""
+    seeded, seed = [], tissue_step.seed_block
+    monkeypatch.setattr(tissue_step, "seed_block", lambda *tissue: (seeded.append(1), seed(*tissue))[1])
+    grow(experiment, "vehicle", 1, 1, tmp_path / "grown.h5")
+    assert len(seeded) == 2  # one a lesion
+    treat(experiment, "vehicle", 1, 1, tmp_path / "grown.h5", tmp_path / "run.h5")
+    assert len(seeded) == 2
 
 
 def test_arms_share_every_bit_until_their_first_differing_dose(experiment, grown):

@@ -337,3 +337,15 @@ def test_a_row_that_gives_way_loses_and_doubles_no_cell():
         assert after.sum() - before.sum() == of.state.ledger[code, BORN] - born
         born = of.state.ledger[code, BORN]
     assert born > 1000
+
+
+def test_what_lay_there_first_comes_back_though_another_kind_was_covered_since():
+    """A tumor cell in stroma dies and leaves debris, which the next covers: stroma returns, not debris."""
+    does = {"divide": Behavior(base=0.5, needs_room=True), "die": Behavior(base=0.3, leaves="debris")}
+    kind = tumor().model_copy(update={"invades": {"stroma": 1.0, "debris": 1.0}, "behaviors": does})
+    of = block(sheet(21, {"tumor": kind, "cd8": walker()}, start=5))
+    founders = of.state.bulk == of.kind("tumor")
+    of.state.bulk[of.state.bulk == 0] = of.kind("stroma")
+    grown(of, 60)
+    assert not (of.state.under == of.kind("debris"))[~founders].any()
+    assert of.state.ledger[of.kind("debris"), CLEARED] > 100

@@ -82,7 +82,7 @@ def header(study: Study, contents: Html) -> Html:
     points = f"{count(len(plan.points), 'point')} × " if plan.sweep is not None else ""
     facts = (
         f"{points}{count(len(plan.arms), 'arm')} · {count(plan.patients, 'patient')} × "
-        f"{count(plan.replicates, 'replicate')} · {plan.duration_days:g} days · seed {plan.seed}"
+        f"{count(plan.replicates, 'replicate')} · {plan.duration_days:.4g} days · seed {plan.seed}"
     )
     return tag(
         "header",

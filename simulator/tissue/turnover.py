@@ -157,10 +157,11 @@ def _is_open(state, tables, dice, step, site, kind):
 
 @kernel
 def cover(state, site):
-    """What an invaded site holds lies under the invader until that is gone."""
+    """What an invaded site holds lies under the invader until that is gone; of two kinds, the first."""
     if state.bulk[site] != 0:
         state.ledger[int(state.bulk[site]), CLEARED] += 1
-        state.under[site] = state.bulk[site]
+        if state.under[site] == 0:
+            state.under[site] = state.bulk[site]
         state.wounds[site] = 0
 
 

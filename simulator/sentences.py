@@ -209,6 +209,8 @@ def _moving(behavior: Behavior, lesion: Lesion) -> Iterator[str]:
         yield f"from stroma into a nest {_plain(behavior.barrier)} times as readily"
     for kind, chance in behavior.passes.items():
         yield f"onto {kind} {_plain(chance)} times as readily" if chance else f"never onto {kind}"
+    if behavior.tries > 1:
+        yield f"where a way is shut it tries others, {behavior.tries} in all"
 
 
 def _signal(rule: Rule, lesion: Lesion) -> str:

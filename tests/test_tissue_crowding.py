@@ -1,11 +1,15 @@
 """Cells that need room, kinds that keep others off their sites, scars: laws of crowded tissue."""
 
+from math import comb
+
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 from tissues import block, cells, digest, lesion
 
 from simulator.config.schema import Behavior, Cell, Lesion, Tissue
 from simulator.tissue.inputs import Inputs
+from simulator.tissue.motility import propose_hops
 from simulator.tissue.state import AGENTS, BORN, CLEARED, DIED, EXPORTED, FORMED
 
 
@@ -113,6 +117,46 @@ def test_in_the_long_run_cells_stand_on_stroma_as_much_less_as_they_pass_it_less
     inside = float(np.mean(counts))
     odds = inside / (half - inside) / ((cells - inside) / (half - (cells - inside)))
     assert odds == pytest.approx(0.25, rel=0.1)
+
+
+def fenced(tries: int, fences: int, chance: float):
+    """What becomes of one due step of walkers far apart, `fences` of their four ways onto stroma.
+
+    Returns the way that each one goes, −1 where it stays.
+    """
+    size = 240
+    move = Behavior(base=15.0, passes={"stroma": chance}, tries=tries)  # due in every sub-step of 4 min
+    of = block(sheet(size, {"tumor": tumor(), "cd8": walker(migrate=move)}, start=1))
+    of.state.bulk[:] = 0
+    rows, columns = np.mgrid[2:size:4, 2:size:4].reshape(2, -1)
+    sites = rows * size + columns
+    for offset in (-1, 1, -size, size)[:fences]:
+        of.state.bulk[sites + offset] = of.kind("stroma")
+    put(of, "cd8", sites)
+    of.read(Inputs())
+    of.respond(1)
+    propose_hops(of.state, of.tables, of.lattice, of.fields, of.dice, 1, 0, 0, len(sites))
+    named = of.state.proposal[: len(sites)] >= 0
+    return np.where(named, of.state.way[: len(sites)].astype(int), -1)
+
+
+@pytest.mark.parametrize("fences", [1, 3, 4])
+@pytest.mark.parametrize("tries", [1, 2, 3, 6])
+def test_a_walker_stays_only_where_every_way_that_it_tries_is_shut(tries, fences):
+    ways = fenced(tries, fences, 0.0)
+    tried = min(tries, 4)
+    stays = comb(fences, tried) / comb(4, tried)  # hypergeometric: all that it tries are fenced
+    assert np.mean(ways < 0) == pytest.approx(stays, abs=4 * np.sqrt(stays * (1 - stays) / len(ways)))
+    assert ways[ways >= 0].min(initial=4) >= fences  # and what it never passes it never takes
+    counts = np.bincount(ways[ways >= 0], minlength=4)[fences:]
+    assert len(counts) < 2 or chisquare(counts).pvalue > 1e-4  # no open way is liked better
+
+
+@pytest.mark.parametrize("tries", [1, 4])
+def test_one_of_several_ways_that_are_rarely_open_will_do(tries):
+    ways = fenced(tries, 4, 0.1)
+    leaves = 1 - 0.9**tries
+    assert np.mean(ways >= 0) == pytest.approx(leaves, abs=4 * np.sqrt(leaves * (1 - leaves) / len(ways)))
 
 
 @pytest.mark.parametrize("within", [0.0, 15.0, 45.0])

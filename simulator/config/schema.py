@@ -103,6 +103,7 @@ class Behavior(Strict):
     half_max: HalfMax | None = None  # migrate: concentration of half receptor occupancy [field unit]
     sensitivity: Positive = 0.01  # migrate: occupancy difference across a site of half-maximal bias
     barrier: Share = 1.0  # migrate: relative chance of a step from stroma into a nest
+    tries: Annotated[int, Key(ge=1, le=6)] = 1  # migrate: ways tried in a step, until one is open
     anywhere: bool = False  # admit: evenly on free sites, not at vessels
     passes: dict[Name, Share] = {}  # migrate: relative chance of a step onto a bulk kind; 1 for others
     scaled_by: Name | None = None  # secrete, divide, die, lyse: a trait that multiplies the rate

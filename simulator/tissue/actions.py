@@ -97,7 +97,7 @@ ACTIONS: dict[str, Action] = {
             "migrate",
             "",
             "1/h",
-            ("toward", "bias", "half_max", "sensitivity", "barrier", "passes"),
+            ("toward", "bias", "half_max", "sensitivity", "barrier", "passes", "tries"),
             _LYMPHOID,
             False,
             "Hops to a neighboring site, at this frequency.",

@@ -370,6 +370,7 @@ def _fill_motion(compiler: _Compiler, tables: Tables, code: int, word: str, beha
         row.receptor = behavior.half_max or 1.0
         row.sensitivity = behavior.sensitivity
         row.barrier = behavior.barrier
+        row.tries = behavior.tries
         for passed, chance in behavior.passes.items():
             tables.passes[code, compiler.kind[passed]] = chance
     elif word == "kill":

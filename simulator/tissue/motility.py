@@ -50,6 +50,7 @@ class Walk(NamedTuple):
     receptor: np.ndarray
     sensitivity: np.ndarray
     direction: np.ndarray  # i8
+    openness: np.ndarray  # f8 chance that the way in that direction is open
 
 
 @kernel(allocates=True)
@@ -75,6 +76,7 @@ def make_walk():
         np.zeros(n),
         np.zeros(n),
         np.zeros(n, np.int64),
+        np.zeros(n),
     )
 
 
@@ -108,6 +110,8 @@ def propose_batches(state, tables, lattice, fields, dice, step, part, start, sto
             slopes_of(fields, tables.followed[i], w.z, w.y, w.x, hops, w.slopes)
             _follow(tables, fields.spacing, tables.followed[i], hops, w)
         _name_goals(state, tables, lattice, hops, w)
+        if _some_try(tables):
+            _try_other_ways(state, tables, lattice, hops, w)
 
 
 @kernel
@@ -155,13 +159,62 @@ def _name_goals(state, tables, lattice, hops, w):
     for j in range(hops):
         slot, site = w.slot[j], w.here[j]
         goal = neighbor(lattice, site, w.z[j], w.y[j], w.x[j], w.direction[j])
-        there = goal if goal >= 0 else site
-        enters_nest = tables.kinds[state.bulk[site]].stroma & (1 - tables.kinds[state.bulk[there]].stroma)
-        chance = tables.kinds[w.kind[j]].barrier if enters_nest == 1 else 1.0
-        kept_out = int(w.u[j] >= chance * tables.passes[w.kind[j], state.bulk[there]])
-        stays = int(goal < 0) | int(state.occupied[there]) | kept_out
-        state.proposal[slot] = LOOKS if stays == 1 else goal
+        w.openness[j] = _openness(state, tables, w.kind[j], site, goal)
+        state.proposal[slot] = goal if w.u[j] < w.openness[j] else LOOKS
         state.way[slot] = w.direction[j]
+
+
+@kernel(inline=True)
+def _openness(state, tables, kind, site, goal):
+    """The chance that nothing keeps a cell of this kind from stepping from `site` to `goal`."""
+    there = goal if goal >= 0 else site
+    enters_nest = tables.kinds[state.bulk[site]].stroma & (1 - tables.kinds[state.bulk[there]].stroma)
+    chance = tables.kinds[kind].barrier if enters_nest == 1 else 1.0
+    shut = int(goal < 0) | int(state.occupied[there])
+    return chance * tables.passes[kind, state.bulk[there]] * (1 - shut)
+
+
+@kernel
+def _some_try(tables):
+    """Whether a kind tries more than one way."""
+    for k in range(len(tables.kinds)):
+        if tables.kinds[k].tries > 1:
+            return True
+    return False
+
+
+@kernel
+def _try_other_ways(state, tables, lattice, hops, w):
+    """A cell whose way is shut tries the others in random turn, as many as its kind does.
+
+    What is left of its uniform after each refusal decides which way comes next, and whether it is open.
+    """
+    ways = directions(lattice)
+    for j in range(hops):
+        slot, site, kind = w.slot[j], w.here[j], w.kind[j]
+        u, openness, tried = w.u[j], w.openness[j], 0
+        for left in range(ways - 1, ways - min(tables.kinds[kind].tries, ways), -1):
+            if state.proposal[slot] != LOOKS:
+                break
+            tried |= 1 << state.way[slot]
+            u = (u - openness) / (1.0 - openness) * left
+            nth = min(int(u), left - 1)
+            state.way[slot] = _untried(tried, nth)
+            u -= nth
+            goal = neighbor(lattice, site, w.z[j], w.y[j], w.x[j], state.way[slot])
+            openness = _openness(state, tables, kind, site, goal)
+            if u < openness:
+                state.proposal[slot] = goal
+
+
+@kernel(inline=True)
+def _untried(tried, nth):
+    """The nth way, counted from 0, whose bit is not set."""
+    way = 0
+    while tried >> way & 1 or nth > 0:
+        nth -= 1 - (tried >> way & 1)
+        way += 1
+    return way
 
 
 @kernel

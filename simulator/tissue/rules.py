@@ -43,7 +43,7 @@ KIND = _record(
     # admitted anywhere
     "sense_start sense_stop hazard_start hazard_stop express_start express_stop "
     "admit migrate kill "  # behaviors
-    "toward "  # migrate: the field it follows
+    "toward tries "  # migrate: the field it follows; ways tried in a step
     "spared lost "  # divide: column of a trait that spares what is used up; of one that daughters may lack
     "kill_target kill_hits kill_uses dead_leaves",  # kind; hits; column used up; kind left when killed
     "bias receptor sensitivity barrier "  # migrate

@@ -12,6 +12,8 @@ from simulator.base import units
 from simulator.base.errors import InputError
 from simulator.body.regimen import parse
 from simulator.config.load import load
+from simulator.config.population import drawn
+from simulator.config.schema import Distribution
 from simulator.vocabulary import VOCABULARY
 
 CATALOGUE = Path(__file__).parents[1] / "configs"
@@ -362,15 +364,15 @@ def test_tumors_grow_as_observed(models):
 def test_doubling_times_spread_between_patients(models):
     spread = read(CATALOGUE / "patients/human_mss.yaml")["population"]["cells.tumor.behaviors.die.base"]
     lesion = models["human_mss"].lesions[0]
-    sd, slowest = (units.value(spread[key], "1/d") for key in ("sd", "high"))
+    median = lesion.cells["tumor"].behaviors["die"].base * DAY
+    assert units.value(spread["origin"], "1/d") == pytest.approx(median + math.log(2) / 50, rel=1e-3)
 
     def doubling(z):
-        death = lesion.cells["tumor"].behaviors["die"].base * DAY + z * sd
-        return math.log(2) / (net_growth(lesion, min(death, slowest)) - 0.00056)
+        death = units.value(drawn(Distribution(**spread), f"{median} /d", -z), "1/d")
+        return math.log(2) / (net_growth(lesion, death) - 0.00056)
 
-    assert doubling(-1) == pytest.approx(50 * math.exp(-0.6), rel=0.05)
-    assert doubling(-2) == pytest.approx(50 * math.exp(-1.2), rel=0.35)
-    assert 80 < doubling(1) == doubling(3) < 130
+    for z in (-2, -1, 0, 1):
+        assert doubling(z) == pytest.approx(50 * math.exp(0.6 * z), rel=0.1)
 
 
 def test_endogenous_cxcl9_reaches_its_ceiling_at_full_induction(models):

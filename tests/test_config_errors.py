@@ -254,6 +254,12 @@ PLANNED = [
         ["one of log_sd", "sd (normal)", "share"],
     ),
     (also("population: {tissue.stroma: {sd: 0.1, median: 0.2}}"), "median:", ["Write mean"]),
+    (also("population: {tissue.stroma: {sd: 0.1, origin: 0.2}}"), "origin:", ["does not go", "Remove it"]),
+    (
+        also("population: {body.weight: {log_sd: 0.1, median: 70 kg, origin: 70 kg}}"),
+        "body.weight:",
+        ["the median is the origin, 70 kg", "below or above"],
+    ),
     (
         also("population: {tissue.stroma: {sd: 0.1}}"),
         "tissue.stroma:",

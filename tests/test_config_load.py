@@ -20,7 +20,8 @@ from simulator.config.file import BurnIn
 from simulator.config.jsonschema import json_schema, shipped_path
 from simulator.config.load import load, to_yaml
 from simulator.config.merge import key_rules, list_rules, merge
-from simulator.config.schema import FieldModel, Spread
+from simulator.config.population import drawn, number_and_unit
+from simulator.config.schema import Distribution, FieldModel, Spread
 from simulator.config.tree import Problems, read_text
 from simulator.tissue.actions import ACTIONS
 
@@ -381,6 +382,16 @@ def test_draws_follow_the_declared_distribution(tmp_path):
         for k in range(1, 401)
     ]
     assert max(shares) == 0.5 and shares.count(0.5) > 5
+
+
+@given(z=st.floats(-4, 4), origin=st.floats(-10, 10), apart=st.floats(0.1, 5), above=st.booleans())
+def test_a_log_normal_lies_on_one_side_of_its_origin(z, origin, apart, above):
+    sign = 1 if above else -1
+    value = number_and_unit(
+        drawn(Distribution(log_sd=0.5, origin=f"{origin} /d"), f"{origin + sign * apart} /d", z)
+    )
+    assert value[1] == "/d"
+    assert math.log(sign * (value[0] - origin) / apart) == pytest.approx(0.5 * z, abs=1e-9)
 
 
 def test_values_are_drawn_around_those_of_the_phenotype(tmp_path):

@@ -145,7 +145,7 @@ def _check_extremes(tree: Node, population: Population, builder: Builder) -> Non
     """A patient six standard deviations out, in everything at once, must still be possible."""
     for bound in (-_EXTREME, _EXTREME):
         found = Problems()
-        parts = assemble(tree, None, "treatment", population, _everywhere(bound), found)
+        parts = assemble(tree, None, "treatment", population, _everywhere(bound), builder.problems)
         Builder(builder.vocabulary, builder.known, found, drawn=True).model(parts)
         for problem in found:
             builder.problems.add(

@@ -23,7 +23,8 @@ ROOTS = ("cells", "fields", "drugs", "body", "tissue")
 _NUMBER = re.compile(r"\s*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _SORTS = {"cells": "kinds", "fields": "fields", "drugs": "drugs"}
 _STANDARD = NormalDist()
-_CENTERS = {"log_sd": "median", "sd": "mean", "share": ""}  # what a distribution lies around, by its form
+# What goes with each form of a distribution, that around which it lies first.
+_KEYS = {"log_sd": ("median", "origin", "low", "high"), "sd": ("mean", "low", "high"), "share": ()}
 
 # A standard normal deviate for a path: that of a patient, or a bound that every patient keeps to.
 Deviates = Callable[[str], float]
@@ -109,15 +110,15 @@ class Population:
 
 def _sound(row: Distribution, node: Node, problems: Problems) -> bool:
     """Log-normal with `log_sd` and perhaps `median`, normal with `sd` and perhaps `mean`, or a `share`."""
-    forms = [name for name in _CENTERS if getattr(row, name) is not None]
+    forms = [name for name in _KEYS if getattr(row, name) is not None]
     if len(forms) != 1:
         what = "A distribution needs one of log_sd (log-normal), sd (normal) and share (of patients with 1)."
         problems.add(what, "Give one of them.", node.key)
         return False
-    center = _CENTERS[forms[0]]
-    for key in ("median", "mean", *(("low", "high") if forms[0] == "share" else ())):
-        if key != center and getattr(row, key) is not None:
-            help = f"Write {center}." if center else "Remove it."
+    fits = _KEYS[forms[0]]
+    for key in ("median", "mean", "origin", "low", "high"):
+        if key not in fits and getattr(row, key) is not None:
+            help = f"Write {fits[0]}." if fits and key in ("median", "mean") else "Remove it."
             problems.add(f"'{key}' does not go with this distribution.", help, (node.get(key) or node).key)
             return False
     return True
@@ -130,11 +131,7 @@ def drawn(row: Distribution, current: Any, deviate: float) -> str | int | float:
     center = row.median if row.sd is None else row.mean
     number, unit = number_and_unit(current if center is None else center)
     if row.log_sd is not None:
-        if number <= 0:
-            raise InputError(
-                f"the median of a log-normal is {number:g}.", "Give a positive median, or sd instead."
-            )
-        value = number * math.exp(row.log_sd * deviate)
+        value = _log_normal(row, number, unit, deviate)
     else:
         value = number + units.value(row.sd, unit or "1") * deviate
     low = -math.inf if row.low is None else units.value(row.low, unit or "1")
@@ -143,6 +140,18 @@ def drawn(row: Distribution, current: Any, deviate: float) -> str | int | float:
         raise InputError(f"low ({row.low}) is above high ({row.high}).", "Exchange them.")
     value = min(max(value, low), high)
     return f"{value!r} {unit}" if unit else value
+
+
+def _log_normal(row: Distribution, median: float, unit: str, deviate: float) -> float:
+    """origin + (median − origin) e^(log_sd · deviate): with an origin above the median, larger is lower."""
+    origin = 0.0 if row.origin is None else units.value(row.origin, unit or "1")
+    if row.origin is None and median <= 0:
+        raise InputError(
+            f"the median of a log-normal is {median:g}.", "Give a positive median, or sd instead."
+        )
+    if median == origin:
+        raise InputError(f"the median is the origin, {row.origin}.", "Give an origin below or above it.")
+    return origin + (median - origin) * math.exp((row.log_sd or 0.0) * deviate)
 
 
 def number_and_unit(given: Any) -> tuple[float, str]:

@@ -218,6 +218,7 @@ class Distribution(Strict):
 
     median: Any = None
     log_sd: Annotated[float, Key(ge=0)] | None = None
+    origin: Any = None  # log-normal is the distance from here, below or above; 0 unless given
     mean: Any = None
     sd: Any = None
     share: Share | None = None

@@ -1,6 +1,9 @@
 """A configuration as text again: nothing left to look up or to draw."""
 
+import pickle
+from functools import lru_cache
 from io import StringIO
+from textwrap import indent
 from typing import Any
 
 from .merge import merge, put, split_path
@@ -23,8 +26,25 @@ def person(tree: Node, population: Population, deviates: Deviates) -> Node:
     return result
 
 
-def to_yaml(plain: Any) -> str:
-    """Plain data as YAML text that `tree.read_text` reads back to the same."""
+def to_yaml(plain: dict[str, Any]) -> str:
+    """Plain data as YAML text that `tree.read_text` reads back to the same.
+
+    Patients differ in a few entries of a section: the others are written once for all runs of a process.
+    """
+    text = []
+    for key, section in plain.items():
+        if isinstance(section, dict) and section:
+            entries = (_text(pickle.dumps({name: entry})) for name, entry in section.items())
+            head = _text(pickle.dumps({key: None})).removesuffix(" null\n")
+            text += [f"{head}\n", *(indent(entry, "  ") for entry in entries)]
+        else:
+            text.append(_text(pickle.dumps({key: section})))
+    return "".join(text)
+
+
+@lru_cache(maxsize=1024)
+def _text(pickled: bytes) -> str:
+    """One entry as YAML."""
     from ruamel.yaml import YAML
 
     yaml: Any = YAML(typ="safe", pure=True)
@@ -32,5 +52,5 @@ def to_yaml(plain: Any) -> str:
     yaml.width = 110
     yaml.sort_base_mapping_type_on_output = False
     stream = StringIO()
-    yaml.dump(plain, stream)
+    yaml.dump(pickle.loads(pickled), stream)
     return stream.getvalue()

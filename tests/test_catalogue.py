@@ -386,7 +386,7 @@ def test_endogenous_cxcl9_reaches_its_ceiling_at_full_induction(models):
 
 def test_entry_and_loss_keep_the_seeded_densities(models):
     # CXCR3 occupancy by endogenous ligand in the untreated tumor, in Kd
-    for species, ligand in {"human_mss": 0.05, "human_msih": 0.39, "mouse_ct26": 0.21}.items():
+    for species, ligand in {"human_mss": 0.05, "human_msih": 0.11, "mouse_ct26": 0.21}.items():
         lesion = models[species].lesions[0]
         tissue = lesion.tissue
         for kind in ("cd8", "cd4", "nk"):

@@ -106,8 +106,9 @@ TISSUES: dict[str, list[Knob]] = {
     "human_mss excluded": phenotype((21, 199), (16, 191), (10, 150)),
     "human_mss desert": phenotype((5, 36), (4, 41), (3, 32)),
 }
-# A mouse's tumor grows thirty times faster: short spans, or it would be another tumor at their end.
-_SPANS = {"mouse_ct26": (5, 10)}
+# A mouse's tumor grows thirty times faster: short spans, or it would be another tumor at their end.  In MSI-H
+# reactive cells are so many that their exhaustion lowers IFN-gamma and CXCL9, and so entry, for two months.
+_SPANS = {"mouse_ct26": (5, 10), "human_msih": (55, 20)}
 
 
 def fit(name: str, rounds: int) -> dict[str, dict[str, float | str]]:

@@ -1,17 +1,23 @@
 """An anchor: untreated patients with refractory colorectal cancer live as in published control arms."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from simulator.clinic import tables
+from simulator.body.course import Dose
+from simulator.clinic import counterfactual, tables
 from simulator.clinic.course import Course, from_volumes
 from simulator.clinic.dice import Dice, normal
 from simulator.clinic.endpoints import OBJECTIVE, Outcome, judge
 from simulator.clinic.follow import follow
 from simulator.clinic.lesions import Lesion
 from simulator.clinic.policy import Evaluation
+from simulator.clinic.protocol import load
 from simulator.clinic.survival import kaplan_meier
+from simulator.clinic.treated import expected
 
+PROTOCOL = Path(__file__).parents[1] / "configs/protocols/nct06446050.yaml"
 MONTH = 365.25 / 12
 DEFAULT = Evaluation()
 ECOG = np.array([0.33, 0.49, 0.14])  # of those an eligibility of 0–2 leaves
@@ -44,9 +50,21 @@ def median_months(outcomes: list[Outcome], code: str) -> float:
     return curve.quantile()[0] / MONTH
 
 
+def trial_population(patients: int) -> list[Outcome]:
+    """Those whom the shipped protocol enrolls: given nothing, their lesions grow as the population says."""
+    protocol = load(PROTOCOL)
+    plan = [Dose(n, "msc", 24.0 * 21 * n, 1e6, "cells/kg", 0.0) for n in range(protocol.treatment.cycles)]
+    enrolled = protocol.population.enroll(protocol.rules, patients, seed=2).patients
+    return [
+        counterfactual.untreated(who, protocol, plan, expected(who, protocol, plan, 0.0), seed=2).outcome
+        for who in enrolled
+    ]
+
+
 @pytest.mark.slow
-def test_no_treatment_gives_the_control_arms_of_concur_recourse_and_co_26():
-    outcomes = cohort(2000)
+@pytest.mark.parametrize("of", [cohort, trial_population])
+def test_no_treatment_gives_the_control_arms_of_concur_recourse_and_co_26(of):
+    outcomes = of(2000)
     rates = {row["PARAMCD"]: row["AVAL"] for row in tables.rates(outcomes) if row["CRITERIA"] == "RECIST 1.1"}
     assert rates["ORR"] == 0.0
     assert 0.07 <= rates["DCR"] <= 0.15

@@ -1,7 +1,5 @@
 """A configuration as text again: nothing left to look up or to draw."""
 
-import pickle
-from functools import lru_cache
 from io import StringIO
 from textwrap import indent
 from typing import Any
@@ -9,6 +7,9 @@ from typing import Any
 from .merge import merge, put, split_path
 from .population import Deviates, Population
 from .tree import Node, Problems
+
+_MOST = 1024  # entries kept as text
+_written: dict[str, str] = {}
 
 
 def person(tree: Node, population: Population, deviates: Deviates) -> Node:
@@ -34,17 +35,24 @@ def to_yaml(plain: dict[str, Any]) -> str:
     text = []
     for key, section in plain.items():
         if isinstance(section, dict) and section:
-            entries = (_text(pickle.dumps({name: entry})) for name, entry in section.items())
-            head = _text(pickle.dumps({key: None})).removesuffix(" null\n")
-            text += [f"{head}\n", *(indent(entry, "  ") for entry in entries)]
+            head = _text({key: None}).removesuffix(" null\n")
+            text += [f"{head}\n", *(indent(_text({name: entry}), "  ") for name, entry in section.items())]
         else:
-            text.append(_text(pickle.dumps({key: section})))
+            text.append(_text({key: section}))
     return "".join(text)
 
 
-@lru_cache(maxsize=1024)
-def _text(pickled: bytes) -> str:
-    """One entry as YAML."""
+def _text(entry: dict[str, Any]) -> str:
+    """One entry as YAML, from memory if it was written before."""
+    said = repr(entry)
+    if said not in _written:
+        if len(_written) >= _MOST:
+            _written.clear()
+        _written[said] = _dumped(entry)
+    return _written[said]
+
+
+def _dumped(entry: dict[str, Any]) -> str:
     from ruamel.yaml import YAML
 
     yaml: Any = YAML(typ="safe", pure=True)
@@ -52,5 +60,5 @@ def _text(pickled: bytes) -> str:
     yaml.width = 110
     yaml.sort_base_mapping_type_on_output = False
     stream = StringIO()
-    yaml.dump(pickle.loads(pickled), stream)
+    yaml.dump(entry, stream)
     return stream.getvalue()

@@ -136,11 +136,11 @@ def lesion(size: int = 538) -> list[dict]:
         sites, cells, seeding, step, steps, peak = alone.submit(_lesion, size).result()
     note = (
         f"{sites} sites, {cells} tumor cells; {seeding:.0f} s to seed, then {steps} steps of {step:.2f} s "
-        "(median of four; later ones take longer: README.md)"
+        "(median of four; more in README.md)"
     )
     return [
         row("lesion", (seeding + step * steps) / 3600, "h", 2.0, note=note),
-        row("lesion memory", peak, "GB", 12.0, note="the most in its first steps; later more: README.md"),
+        row("lesion memory", peak, "GB", 12.0, note="the most in its first steps; more in README.md"),
     ]
 
 

@@ -387,11 +387,10 @@ def test_draws_follow_the_declared_distribution(tmp_path):
 @given(z=st.floats(-4, 4), origin=st.floats(-10, 10), apart=st.floats(0.1, 5), above=st.booleans())
 def test_a_log_normal_lies_on_one_side_of_its_origin(z, origin, apart, above):
     sign = 1 if above else -1
-    value = number_and_unit(
-        drawn(Distribution(log_sd=0.5, origin=f"{origin} /d"), f"{origin + sign * apart} /d", z)
-    )
-    assert value[1] == "/d"
-    assert math.log(sign * (value[0] - origin) / apart) == pytest.approx(0.5 * z, abs=1e-9)
+    row = Distribution(log_sd=0.5, origin=f"{origin} /d")
+    value, unit = number_and_unit(drawn(row, f"{origin + sign * apart} /d", z))
+    assert unit == "/d"
+    assert math.log(sign * (value - origin) / apart) == pytest.approx(0.5 * z, abs=1e-9)
 
 
 def test_values_are_drawn_around_those_of_the_phenotype(tmp_path):

@@ -53,6 +53,7 @@ def _text(entry: dict[str, Any]) -> str:
 
 
 def _dumped(entry: dict[str, Any]) -> str:
+    """One entry as YAML; the writer is pure Python, and takes a second for a whole configuration."""
     from ruamel.yaml import YAML
 
     yaml: Any = YAML(typ="safe", pure=True)

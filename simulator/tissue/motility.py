@@ -194,7 +194,7 @@ def _try_other_ways(state, tables, lattice, hops, w):
         slot, site, kind = w.slot[j], w.here[j], w.kind[j]
         u, openness, tried = w.u[j], w.openness[j], 0
         for left in range(ways - 1, ways - min(tables.kinds[kind].tries, ways), -1):
-            if state.proposal[slot] != LOOKS:
+            if state.proposal[slot] != LOOKS or openness >= 1.0:  # an open way is refused by rounding alone
                 break
             tried |= 1 << state.way[slot]
             u = (u - openness) / (1.0 - openness) * left

@@ -23,7 +23,7 @@ SEEDING_BYTES = (
 )
 AGENT_BYTES = 400  # of one lymphoid cell or MSC with its traits, in lists that grow by doubling
 PROCESS_BYTES = 300e6  # interpreter, libraries, compiled kernels
-SPEED = 1.5e6  # cell-hours per second and thread: of cohorts of 24³ sites; whole lesions are several times as fast
+SPEED = 1.5e6  # cell-hours per second and thread: of cohorts of 24³ sites; large blocks are far faster
 _SECTION_MM = 0.011  # cells/mm² are counted in a 4-µm section plus a 7-µm cell: validation.md §5
 _SIZED = ("arms", "block", "phenotypes", "population", "tissue")  # sections that decide the size of a run
 _UNKNOWN_GROWTH_H = 240.0  # a burn-in until a size: its time is known only afterwards

@@ -26,6 +26,9 @@ def push_out(state, tables, lattice, surface, around, dice, step, crowded):
     (`surface` empty), and where there is no way, the daughter is exported.
     """
     waiting, left = crowded.copy(), len(crowded)
+    free = 0  # sites: in a nodule that fills its block no way is sought
+    for site in range(len(surface)):
+        free += int(state.bulk[site] == 0)
     path = np.empty(_LONGEST_PUSH if len(surface) > 0 else 0, np.int64)
     beside, key = np.empty(len(around), np.int64), np.empty(len(around))
     for i in range(len(crowded)):
@@ -38,7 +41,7 @@ def push_out(state, tables, lattice, surface, around, dice, step, crowded):
             continue
         state.event[site] = 0
         row = 0
-        if len(surface) > 0:
+        if free > 0:
             row = find_way(state, tables, lattice, surface, around, dice, step, site, path, beside, key)
         if row == 0:
             state.ledger[int(state.bulk[site]), EXPORTED] += 1
@@ -49,6 +52,7 @@ def push_out(state, tables, lattice, surface, around, dice, step, crowded):
         copy_bulk(state, site, path[0])
         _, v = uniforms(dice, _PLACE, step, 0, site)  # the die of `divide_bulk`, where it was not needed
         lose(tables, int(state.bulk[path[0]]), state.site_trait[path[0]], v)
+        free -= 1
         pushed += 1
     return pushed
 

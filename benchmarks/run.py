@@ -52,7 +52,7 @@ BYTES = {
 YARDSTICK = "the yardstick of this run, one thread; 1.07 on the machine for which the targets were set"
 # Why a figure misses its target; the note of a row that does so ends with it.
 REASONS = {
-    "field_warm": "lone moved sources are short waves, which take two cycles",
+    "field_warm": "lone moved sources are short waves, which take two cycles: 12 passes of traffic alone",
     "walk": "the field and the sites around each cell lie in many cache lines, and each is used once",
     "tumor_pass": "dice and the powers of the rules: some 150 operations a cell",
     "block": "motility and the field solver, which run at four times the traffic of the cost model",

@@ -212,6 +212,14 @@ def dividing(start: int = 1, size: int = 61, **divides):
     return block(sheet(size, {"tumor": kind}, start)), sorted(traits)
 
 
+def test_a_nodule_that_fills_its_block_exports_every_further_daughter():
+    of, _ = dividing(start=60, size=15)
+    grown(of, 30)
+    born, exported = (int(of.state.ledger[of.kind("tumor"), column]) for column in (BORN, EXPORTED))
+    assert (of.state.bulk == of.kind("tumor")).all()
+    assert exported > 1000 and born - exported == 15**2 - 60
+
+
 @pytest.mark.parametrize("divides", [{"needs_room": True}, {}])
 def test_the_line_of_a_bulk_cell_ends_when_its_divisions_are_used_up(divides):
     of, _ = dividing(uses="capacity", **divides)

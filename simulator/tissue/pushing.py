@@ -25,6 +25,8 @@ def push_out(state, tables, lattice, surface, around, dice, step, crowded):
     A cell that a row moves on divides where it then stands: `event` marks those that have yet to.  In tissue
     (`surface` empty), and where there is no way, the daughter is exported.
     """
+    if len(crowded) == 0:
+        return 0
     waiting, left = crowded.copy(), len(crowded)
     free = 0  # sites: in a nodule that fills its block no way is sought
     for site in range(len(surface)):

@@ -10,6 +10,7 @@ rates : ARM, CRITERIA, PARAMCD (ORR, DCR), N, COUNT, AVAL, LOW, HIGH, LEVEL.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -331,7 +332,7 @@ def adverse_events(table: pd.DataFrame, patients: Mapping[str, int]) -> Plot:
                     axes.barh(k * slot + i, value, left=left, height=0.8, **_grade_look(grade))
                 left += value
         axes.annotate(
-            clean(kind, 28), (-2.95 / 3.7, k * slot + 0.5 * (len(arms) - 1)),
+            fill(clean(kind, 56), 28), (-2.95 / 3.7, k * slot + 0.5 * (len(arms) - 1)),
             xycoords=("axes fraction", "data"), va="center", size=9, annotation_clip=False,
         )  # fmt: skip
     rows = [k * slot + i for k in range(len(worst)) for i in range(len(arms))]

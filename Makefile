@@ -1,6 +1,8 @@
 # Two commands for a newcomer: `make demo` and `make test`.  Needs Python >= 3.11.
 # Another interpreter: make demo PYTHON=/path/to/python3.12
 SHELL := /bin/sh
+# Many containers forbid Python to keep bytecode; every start would compile 1,300 modules anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 # Packages come from the locks alone.  Without --no-compile pip would spend half of its time

@@ -5,6 +5,7 @@ printed and lost.  So the signal is noted as well, whoever waits or reports asks
 printed.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -38,6 +39,7 @@ def heeded() -> Iterator[None]:
         _asked.set()
         if again or not _patient:
             raise KeyboardInterrupt
+        os.write(2, b"\nStopping after this step; the same signal again stops at once.\n")
 
     heard = [signal.SIGTERM]
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:

@@ -4,13 +4,14 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 
+from ..base import interrupt
 from ..base.kernel import CACHE_DIR, is_compiled
 from ..base.rng import make_dice
 from ..config.schema import Lesion, Step
@@ -26,28 +27,45 @@ def warm(say: Callable[[str], None] | None = None) -> float:
 
     say : told once where compilation is due, since that takes up to a minute.  A second process compiles the
     field solver meanwhile.
+
+    Raises KeyboardInterrupt between two steps where a signal asks for it: one that fell into a kernel that is
+    being loaded has ended the process with a segmentation fault.
     """
     start = time.perf_counter()
-    helper = None
-    if is_compiled() and not _DONE.exists():
-        if say is not None:
-            say("Compiling the kernels, once for this installation: up to a minute ...")
-        helper = subprocess.Popen(
-            [sys.executable, "-c", "from simulator.run.warm import warm_fields; warm_fields()"]
-        )
-    for mode in ("tissue", "nodule"):
-        block = _block(mode)
-        block.read(Inputs())
-        for step in range(1, 4):
-            block.act(step, Inputs(inflow=_inflow()))
-    if helper is not None:
-        helper.wait()
-    for step in range(1, 3):
-        block.advance(step, Inputs(inflow=_inflow()))
+    with interrupt.heeded(), interrupt.deferred(), ExitStack() as stack:
+        helper = None
+        if is_compiled() and not _DONE.exists():
+            if say is not None:
+                say("Compiling the kernels, once for this installation: up to a minute ...")
+            helper = stack.enter_context(_helper())
+        for mode in ("tissue", "nodule"):
+            block = _block(mode)
+            block.read(Inputs())
+            for step in range(1, 4):
+                interrupt.check()
+                block.act(step, Inputs(inflow=_inflow()))
+        if helper is not None:
+            helper.wait()
+        for step in range(1, 3):
+            interrupt.check()
+            block.advance(step, Inputs(inflow=_inflow()))
     if is_compiled():
         with suppress(OSError):  # a cache that cannot be written compiles anew each time, and says so
             _DONE.touch()
     return time.perf_counter() - start
+
+
+@contextmanager
+def _helper() -> Iterator[subprocess.Popen]:
+    """A process that compiles the field solver; it ends with the `with`."""
+    code = "from simulator.run.warm import warm_fields; warm_fields()"
+    with interrupt.shielded():  # the parent alone shall act on Ctrl-C
+        helper = subprocess.Popen([sys.executable, "-c", code])
+    with helper:
+        try:
+            yield helper
+        finally:
+            helper.terminate()
 
 
 def warm_fields() -> None:

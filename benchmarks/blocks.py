@@ -157,7 +157,7 @@ def _lesion(size: int) -> tuple[str, int, float, float, int, float]:
         recorder.record(simulation)
         steps = [_timed(simulation.advance, time.perf_counter) for _ in range(6)]
         recorder.writer.close(complete=False)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     return (
         f"{size}³",
         simulation.tumor_cells,

@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM, heeded even where a library swallows the exception.
 
 An exception that a signal raises inside a callback from C (a compiler's object cache, a file driver) is
-printed and lost.  So the signal is noted as well, whoever waits or reports asks for the note, and nothing is
-printed.
+printed and lost.  So the signal is noted as well, whoever waits or reports asks for the note, and no
+trace is printed.
 """
 
 import os
@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _asked = threading.Event()
 _patient = 0  # how many callers are inside `deferred`
@@ -39,7 +39,8 @@ def heeded() -> Iterator[None]:
         _asked.set()
         if again or not _patient:
             raise KeyboardInterrupt
-        os.write(2, b"\nStopping after this step; the same signal again stops at once.\n")
+        with suppress(OSError):  # nobody may be listening any more
+            os.write(2, b"\nStopping after this step; the same signal again stops at once.\n")
 
     heard = [signal.SIGTERM]
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:

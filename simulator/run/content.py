@@ -1,6 +1,7 @@
 """What a run file holds, in one hash: equal for equal numbers, whoever wrote them and however packed."""
 
 import hashlib
+import math
 from collections.abc import Iterator
 
 import h5py
@@ -39,15 +40,16 @@ def pieces(item: h5py.Dataset, start: int = 0, stop: int | None = None) -> Itera
     if item.ndim == 0:
         yield item[()]
         return
-    stop = item.shape[0] if stop is None else stop
+    shape = item.shape
+    stop = shape[0] if stop is None else stop
     check_rows(item, start, stop)
-    width = int(np.prod(item.shape[1:], dtype=float))
-    if width <= _ELEMENTS or item.ndim < 3:
+    width = math.prod(shape[1:])
+    if width <= _ELEMENTS or len(shape) < 3:
         step = max(1, _ELEMENTS // max(1, width))
         for row in range(start, stop, step):
             yield item[row : min(row + step, stop)]
         return
-    planes = max(1, _ELEMENTS // int(np.prod(item.shape[2:], dtype=float)))
+    planes = max(1, _ELEMENTS // math.prod(shape[2:]))
     for row in range(start, stop):
-        for plane in range(0, item.shape[1], planes):
+        for plane in range(0, shape[1], planes):
             yield item[row, plane : plane + planes]

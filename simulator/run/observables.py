@@ -5,6 +5,7 @@ The writer, the reader, the plots and the manual read these entries.
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,6 @@ class View:
         self.kind, self.site = self.agents["kind"], self.agents["site"]
         self.bulk_counts = np.bincount(self.state.bulk, minlength=len(self.block.names.kinds))
         self.agent_counts = np.bincount(self.kind, minlength=len(self.block.names.kinds))
-        self._core: np.ndarray | None = None
 
     def count(self, kind: str) -> int:
         """Living cells of a kind in the block."""
@@ -75,27 +75,30 @@ class View:
         """Cells of a kind arrested on a target."""
         return int(np.count_nonzero((self.kind == self.block.kind(kind)) & (self.agents["target"] >= 0)))
 
-    @property
+    @cached_property
+    def stroma(self) -> np.ndarray:
+        """bool[n]: sites of kinds that stand outside nests."""
+        return self.block.tables.kinds.stroma.astype(bool)[self.state.bulk]
+
+    @cached_property
     def core(self) -> np.ndarray:
         """bool[n]: sites within nests; in a nodule those deeper than its rim."""
-        if self._core is None:
-            nest = (self.state.bulk > 0) & (self.block.tables.kinds.stroma[self.state.bulk] == 0)
-            if self.block.lesion.block.mode == "nodule":
-                shape = (self.block.lattice.nz, self.block.lattice.ny, self.block.lattice.nx)
-                filled = (self.state.bulk > 0).reshape(shape)
-                padded = np.pad(filled, [(0, 0) if n == 1 else (1, 1) for n in shape])
-                depth = ndimage.distance_transform_edt(padded)
-                inner = tuple(slice(None) if n == 1 else slice(1, -1) for n in shape)
-                nest &= depth[inner].ravel() * self.block.lesion.block.site > _RIM_UM
-            self._core = nest
-        return self._core
+        nest = (self.state.bulk > 0) & ~self.stroma
+        if self.block.lesion.block.mode == "nodule":
+            shape = (self.block.lattice.nz, self.block.lattice.ny, self.block.lattice.nx)
+            filled = (self.state.bulk > 0).reshape(shape)
+            padded = np.pad(filled, [(0, 0) if n == 1 else (1, 1) for n in shape])
+            depth = ndimage.distance_transform_edt(padded)
+            inner = tuple(slice(None) if n == 1 else slice(1, -1) for n in shape)
+            nest &= depth[inner].ravel() * self.block.lesion.block.site > _RIM_UM
+        return nest
 
-    @property
+    @cached_property
     def rim(self) -> np.ndarray:
         """bool[n]: the stroma between nests; in a nodule its outer 100 µm."""
         if self.block.lesion.block.mode == "nodule":
-            return (self.state.bulk > 0) & (self.block.tables.kinds.stroma[self.state.bulk] == 0) & ~self.core
-        return self.block.tables.kinds.stroma[self.state.bulk] == 1
+            return (self.state.bulk > 0) & ~self.stroma & ~self.core
+        return self.stroma
 
     def density(self, kind: str, where: np.ndarray | None) -> float:
         """Cells per mm² of a section through the sites given (all filled sites by default)."""
@@ -142,7 +145,7 @@ class View:
         if code < 0 or cell is None or trait not in cell.traits or self.bulk_counts[code] == 0:
             return math.nan
         column = sorted(cell.traits).index(trait)
-        return float(self.state.site_trait[self.state.bulk == code, column].mean(dtype=np.float64))
+        return float(self.state.site_trait[:, column][self.state.bulk == code].mean(dtype=np.float64))
 
 
 class Formula(NamedTuple):

@@ -36,7 +36,7 @@ from .open_tables import GrowingTable, LesionTables, cast, check_names, columns_
 __all__ = ["Column", "LesionLayout", "Rows", "RunWriter", "Snapshot", "resume"]
 
 _COPY_ROWS = 2**16
-_LAG_S = 1.0  # how long records may wait to be written together: a call of HDF5 costs more than a number
+_LAG_S = 5.0  # how long records may wait to be written together: a call of HDF5 costs more than a number
 
 
 class Rows(NamedTuple):
@@ -60,8 +60,8 @@ class RunWriter:
     body, events : columns of /body (on /time) and of /events.
     swmr : False for file systems where SWMR does not hold (network): such a
         file is readable only after `close`.
-    clock : seconds that never jump: records that follow each other within a
-        second are written together.
+    clock : seconds that never jump: records that follow each other within
+        five seconds are written together.
 
     `rows` says what has been written, for a checkpoint and `resume`.
     Raises SimulatorError where the file cannot be written (disk full, no permission), here and in every
@@ -115,7 +115,7 @@ class RunWriter:
     def write_record(self, lesion_values: Sequence[Mapping[str, float]], body: Mapping[str, float]) -> None:
         """Write the next record: one value for every series of every lesion, and of the body.
 
-        It may wait for others up to a second, or until something else is written or synced.
+        It may wait for others up to five seconds, or until something else is written or synced.
         """
         self._next("record", self.rows.series + len(self._waiting), self._planned[0])
         record = (body, *lesion_values)

@@ -197,6 +197,7 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         exchange=_filled(EXCHANGE, -1, len(names.kinds), max(1, len(names.fields))),
         column=np.full((len(names.kinds), max(1, len(names.traits))), -1, np.int64),
         passes=np.ones((len(names.kinds), len(names.kinds))),
+        opens=np.ones((len(names.kinds),) * 3),
         invades=np.zeros((len(names.kinds), len(names.kinds))),
         renewed=np.full((len(names.kinds), max(1, names.agent_columns)), np.nan),
         kill_on=np.full((len(names.kinds), 4), -1, np.int64),
@@ -219,17 +220,11 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         "admit_bound",
     ):
         tables.kinds[flag] = 0
-    for starts in (
-        "sense_start",
-        "sense_stop",
-        "hazard_start",
-        "hazard_stop",
-        "express_start",
-        "express_stop",
-    ):
-        tables.kinds[starts][0] = 0
+    for rows in ("sense", "hazard", "express"):
+        tables.kinds[f"{rows}_start"][0] = tables.kinds[f"{rows}_stop"][0] = 0
     for code, kind in enumerate(names.kinds[1:], start=1):
         _compile_kind(compiler, tables, code, kind)
+    _open(compiler, tables)
     _trace(compiler, tables)
     return tables._replace(
         senses=_table(SENSE, compiler.senses),
@@ -241,6 +236,15 @@ def compile_tables(lesion: Lesion, names: Names) -> Tables:
         blockers=_sets(compiler),
         followed=np.unique(tables.kinds.toward[tables.kinds.toward >= 0]),
     )
+
+
+def _open(compiler: _Compiler, tables: Tables) -> None:
+    """How open a step is to each kind that walks: the barrier counts from stroma into a nest."""
+    enters_nest = (tables.kinds.stroma[:, np.newaxis] == 1) & (tables.kinds.stroma == 0)
+    for code, kind in enumerate(compiler.names.kinds[1:], start=1):
+        walk = compiler.lesion.cells[kind].behaviors.get("migrate")
+        if walk is not None:
+            tables.opens[code] = np.where(enters_nest, walk.barrier, 1.0) * tables.passes[code]
 
 
 def _trace(compiler: _Compiler, tables: Tables) -> None:
@@ -369,7 +373,6 @@ def _fill_motion(compiler: _Compiler, tables: Tables, code: int, word: str, beha
         row.bias = behavior.bias
         row.receptor = behavior.half_max or 1.0
         row.sensitivity = behavior.sensitivity
-        row.barrier = behavior.barrier
         row.tries = behavior.tries
         for passed, chance in behavior.passes.items():
             tables.passes[code, compiler.kind[passed]] = chance

@@ -50,6 +50,7 @@ class Walk(NamedTuple):
     receptor: np.ndarray
     sensitivity: np.ndarray
     direction: np.ndarray  # i8
+    goal: np.ndarray  # i8 the site there; negative behind a wall
     openness: np.ndarray  # f8 chance that the way in that direction is open
 
 
@@ -75,6 +76,7 @@ def make_walk():
         np.zeros(n),
         np.zeros(n),
         np.zeros(n),
+        np.zeros(n, np.int64),
         np.zeros(n, np.int64),
         np.zeros(n),
     )
@@ -157,21 +159,20 @@ def _follow(tables, spacing, f, hops, w):
 def _name_goals(state, tables, lattice, hops, w):
     """The neighboring site in the chosen direction, if it is free and nothing there keeps the cell out."""
     for j in range(hops):
-        slot, site = w.slot[j], w.here[j]
-        goal = neighbor(lattice, site, w.z[j], w.y[j], w.x[j], w.direction[j])
-        w.openness[j] = _openness(state, tables, w.kind[j], site, goal)
-        state.proposal[slot] = goal if w.u[j] < w.openness[j] else LOOKS
-        state.way[slot] = w.direction[j]
+        w.goal[j] = neighbor(lattice, w.here[j], w.z[j], w.y[j], w.x[j], w.direction[j])
+    for j in range(hops):
+        w.openness[j] = _openness(state, tables, w.kind[j], w.here[j], w.goal[j])
+    for j in range(hops):
+        state.proposal[w.slot[j]] = w.goal[j] if w.u[j] < w.openness[j] else LOOKS
+        state.way[w.slot[j]] = w.direction[j]
 
 
 @kernel(inline=True)
 def _openness(state, tables, kind, site, goal):
     """The chance that nothing keeps a cell of this kind from stepping from `site` to `goal`."""
     there = goal if goal >= 0 else site
-    enters_nest = tables.kinds[state.bulk[site]].stroma & (1 - tables.kinds[state.bulk[there]].stroma)
-    chance = tables.kinds[kind].barrier if enters_nest == 1 else 1.0
     shut = int(goal < 0) | int(state.occupied[there])
-    return chance * tables.passes[kind, state.bulk[there]] * (1 - shut)
+    return tables.opens[kind, state.bulk[site], state.bulk[there]] * (1 - shut)
 
 
 @kernel

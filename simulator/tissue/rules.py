@@ -46,7 +46,7 @@ KIND = _record(
     "toward tries "  # migrate: the field it follows; ways tried in a step
     "spared lost "  # divide: column of a trait that spares what is used up; of one that daughters may lack
     "kill_target kill_hits kill_uses dead_leaves",  # kind; hits; column used up; kind left when killed
-    "bias receptor sensitivity barrier "  # migrate
+    "bias receptor sensitivity "  # migrate
     "hazard_bound "  # 1/h: no signal can raise the sum of its hazards beyond
     "admit_bound "  # cells/mm³/h: nor its entry, while the blood holds its baseline
     "loss "  # divide: chance that a daughter lacks it
@@ -81,6 +81,7 @@ class Tables(NamedTuple):
     exchange: np.recarray  # EXCHANGE[K, F]
     column: np.ndarray  # i8[K, T] where trait t of kind k stands
     passes: np.ndarray  # f8[K, K] relative chance of a step of a kind onto a bulk kind
+    opens: np.ndarray  # f8[K, K, K] the same of a step from a bulk kind, with the barrier around nests
     invades: np.ndarray  # f8[K, K] chance that a site of a bulk kind is open to a kind in a step
     renewed: np.ndarray  # f8[K, columns] with which a daughter starts; nan where with her mother's
     kill_on: np.ndarray  # i8[K, 4] target traits that must be recognized

@@ -74,8 +74,8 @@ def panels(
     count: int, title: str, subtitle: str, across: int = 3, legend: Sequence[Artist] = ()
 ) -> tuple[Figure, list[Axes]]:
     """A figure of `count` equal panels, at most `across` in a row; one or two panels are larger."""
-    size = {1: (5.4, 2.9), 2: (3.7, 2.5)}.get(count, (2.6, 1.75) if across == 3 else (2.3, 1.7))
-    figure, boxes = sheet(title, subtitle, size, count, across, legend=legend)
+    size = {1: (5.4, 2.9), 2: (3.6, 2.5)}.get(count, (2.5, 1.75) if across == 3 else (2.2, 1.7))
+    figure, boxes = sheet(title, subtitle, size, count, across, gap=(0.6, 0.6), legend=legend)
     return figure, [add_axes(figure, box) for box in boxes]
 
 

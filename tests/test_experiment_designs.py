@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from experiment_fakes import sweep_of
+from scipy import special
 
 from simulator.experiment.designs import conclusions, factorial, screening, threshold
-from simulator.experiment.designs.compare import Member, contrasts
+from simulator.experiment.designs.compare import NOT_SEEN, Member, contrasts
 from simulator.experiment.designs.space import Space
 
 PATIENTS = 6
@@ -309,6 +310,20 @@ def test_without_a_size_the_border_is_where_a_difference_is_seen():
     space = space_of(sweep_of(sweep_text(HOMING, GENE)), product, wiggle=0.02)
     half = 2.5705818 * 0.02 * np.arange(6).std(ddof=1) / math.sqrt(6)
     crossings = select(threshold.border(space), kind="crossing")
+    assert crossings
+    for row in crossings:
+        assert product(row) == pytest.approx(-half, rel=1e-6)
+
+
+def test_among_several_contrasts_the_border_is_where_the_adjusted_difference_is_seen():
+    space = space_of(sweep_of(sweep_text(HOMING, GENE)), product, wiggle=0.02)
+    adjusted = 3.0 * space.contrasts["p_value"]
+    verdict = space.contrasts["verdict"].mask(adjusted >= 0.05, NOT_SEEN)
+    of_three = space.contrasts.assign(p_adjusted=adjusted, verdict=verdict)
+    crossings = select(
+        threshold.border(dataclasses.replace(space, contrasts=of_three)), kind="crossing", along="homing"
+    )
+    half = special.stdtrit(5, 1 - 0.05 / 6) * 0.02 * np.arange(6).std(ddof=1) / math.sqrt(6)
     assert crossings
     for row in crossings:
         assert product(row) == pytest.approx(-half, rel=1e-6)

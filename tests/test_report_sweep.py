@@ -5,7 +5,7 @@ import re
 import pytest
 from test_experiment_sweep import GRID, LATIN, ONE, experiment, run
 
-from simulator.report import page, sweep, sweep_plots
+from simulator.report import border_plot, page, sweep
 from simulator.report.canvas import Missing
 from simulator.report.study import open_study
 
@@ -26,7 +26,7 @@ def reported(request, tmp_path_factory):
 def test_a_design_has_its_figures_and_no_others(reported):
     design, folder, text = reported
     drawn = {path.stem for path in (folder / "figures").glob("*.svg")}
-    assert drawn & {draw.__name__ for draw in sweep_plots.FIGURES} == DRAWN[design]
+    assert drawn & {draw.__name__ for draw in page.OF_SWEEPS} == DRAWN[design]
     numbers = [int(number) for number in re.findall(r"Figure (\d+)\.", text)]
     assert numbers == list(range(1, len(drawn) + 1))
 
@@ -52,7 +52,7 @@ def test_crossings_of_the_border_stand_in_the_table(reported):
     if design != GRID:
         assert rows is None and not sweep.border(study)
         with pytest.raises(Missing, match="no grid"):
-            sweep_plots.border(study)
+            border_plot.border(study)
         return
     told = str(sweep.border(study))
     assert f"{rows['kind'].isin(['crossing', 'bound']).sum()} crossings on {len(rows)} lines" in told
@@ -62,6 +62,6 @@ def test_what_is_no_sweep_draws_none_of_it(tmp_path):
     from report_fakes import make_study
 
     study = open_study(make_study(tmp_path / "study"))
-    for draw in sweep_plots.FIGURES:
+    for draw in page.OF_SWEEPS:
         with pytest.raises(Missing):
             draw(study)

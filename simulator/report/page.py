@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..base.errors import InputError
-from . import attribution, dosing, forest, maps, overview, plots, sections, sweep_plots, trial
+from . import attribution, border_plot, dosing, forest, maps, overview, plots, sections, sweep_plots, trial
 from .canvas import Missing, Plot, save, write_whole
 from .html import Html, escaped, figure as framed, join, tag
 from .study import Study, open_study
@@ -23,7 +23,12 @@ FIGURES = (  # in the order of the page, which numbers them
 )
 
 _OF_TRIALS = (*trial.FIGURES, plots.tumor_volume, dosing.biodistribution, maps.tissue)
-_OF_SWEEPS = sweep_plots.FIGURES  # before those of the file itself
+OF_SWEEPS = (  # before those of the file itself
+    sweep_plots.importance,
+    sweep_plots.effects,
+    border_plot.border,
+    sweep_plots.courses,
+)
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -56,7 +61,7 @@ def _figures(study: Study) -> dict[str, Html]:
     """Draw and save every figure that the study has numbers for; note the others."""
     framed_figures: dict[str, Html] = {}
     of_runs = (_OF_TRIALS if study.trial else FIGURES) if study.files else ()
-    for draw in (*(_OF_SWEEPS if study.plan.sweep is not None else ()), *of_runs):
+    for draw in (*(OF_SWEEPS if study.plan.sweep is not None else ()), *of_runs):
         try:
             plot: Plot = draw(study)
         except Missing as missing:

@@ -1,30 +1,23 @@
 """The figures of a sweep: which factor matters, what each does, where the therapy begins to work."""
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ..experiment.designs import threshold
 from ..experiment.designs.space import Quantity, Space
 from ..experiment.words import count
 from . import style
-from .canvas import Box, Missing, Plot, add_axes, clean, days_x, drawn, number, sheet
+from .canvas import Missing, Plot, add_axes, clean, days_x, drawn, number, sheet
 from .stats import fan, split_outcome
 from .study import Study
 from .words import outcome_words
 
 _BLUE, _RED, _FAINT = style.ARMS[0], style.ARMS[1], "#b9c1c9"
-_MOST_PANELS = 9
+MOST_PANELS = 9
 _MOST_BARS = 16
 _MANY = 20  # points from which on 5 and 95 % are more than the outermost ones
 _MEASURES = {  # by design: the measure drawn, its words, the measure drawn with it
@@ -58,7 +51,7 @@ def importance(study: Study) -> Plot:
     """How much each factor matters for each declared contrast, the largest on top."""
     space = space_of(study)
     rows = _importance_rows(study, space)
-    quantities = [str(q) for q in space.declared if (rows["quantity"] == str(q)).any()][:_MOST_PANELS]
+    quantities = [str(q) for q in space.declared if (rows["quantity"] == str(q)).any()][:MOST_PANELS]
     if not quantities:
         raise Missing("nothing was measured of any factor")
     names = _ordered(rows[rows["quantity"].isin(quantities)])[:_MOST_BARS]
@@ -173,159 +166,16 @@ def effects(study: Study) -> Plot:
 
 
 def _effect_name(row: Any) -> str:
-    one = f"{row.factor} = {_level(row.level)}"
-    return one if pd.isna(row.factor_2) else f"{one}, {row.factor_2} = {_level(row.level_2)}"
+    one = f"{row.factor} = {level_words(row.level)}"
+    return one if pd.isna(row.factor_2) else f"{one}, {row.factor_2} = {level_words(row.level_2)}"
 
 
-def _level(value: Any) -> str:
+def level_words(value: Any) -> str:
+    """A level of a factor, numbers to three digits."""
     try:
         return number(float(f"{float(value):.3g}"))
     except ValueError:
         return str(value)
-
-
-# --- where it begins to work -------------------------------------------------------------------------
-
-
-@drawn
-def border(study: Study) -> Plot:
-    """Effects over the first two numeric factors of a grid, with the border beyond which each works."""
-    space = space_of(study)
-    along = threshold.numeric(space)[:2]
-    if not along:
-        raise Missing("the design is no grid of two numeric factors")
-    others = [factor["name"] for factor in space.factors if factor not in along]
-    groups = {
-        quantity: list(frame.groupby(others, sort=False))[:_MOST_PANELS] if others else [((), frame)]
-        for quantity in space.declared[:_MOST_PANELS]
-        for frame in [_border_frame(space, quantity)]
-    }
-    panels = len(next(iter(groups.values())))
-    across = min(panels, 2 if panels <= 2 or panels * len(groups) == 4 else 4)
-    lines = -(-panels // across)  # a contrast fills whole lines of the sheet
-    figure, boxes = sheet(
-        "What would have to be true",
-        f"{difference_words(study).capitalize()}; the line is the border beyond which the therapy works, its "
-        "marks carry H_hot.",
-        (2.7, 2.2) if across < 3 else (1.9, 1.7), len(groups) * lines * across, across, gap=(0.35, 0.9),
-        margin=(0.95, 1.3, 0.6), legend=_border_legend(),
-    )  # fmt: skip
-    for i, (quantity, maps) in enumerate(groups.items()):
-        mine = boxes[i * lines * across :][:panels]
-        _border_maps(figure, study, quantity, maps, mine, along, others, across)
-    caption = (
-        "Each tile is a point of the sweep. Works: a difference was seen, of at least the size declared as "
-        "the smallest that matters. Hatched: too few MSCs in the block, or too few runs, to tell."
-    )
-    return Plot("border", "What would have to be true", caption, figure)
-
-
-def _border_maps(
-    figure: Figure, study: Study, quantity: Quantity, maps: list[Any], boxes: Sequence[Box],
-    along: list[dict[str, Any]], others: list[str], across: int,
-) -> None:  # fmt: skip
-    """The maps of one contrast, a panel for each setting of the other factors, on one scale."""
-    values = np.concatenate([group["difference"].to_numpy(float) for _, group in maps])
-    limit = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
-    rows = study.tables.get("threshold", pd.DataFrame())
-    for i, ((fixed, group), box) in enumerate(zip(maps, boxes, strict=True)):
-        axes = add_axes(figure, box)
-        image = _map(axes, group, along, limit)
-        _border_marks(axes, _at(rows[rows["quantity"] == str(quantity)], others, fixed), along)
-        told = ", ".join(f"{name} {_level(value)}" for name, value in zip(others, fixed, strict=True))
-        axes.set_title(clean(told, 44))
-        if i % across:
-            axes.set_ylabel("")
-            axes.tick_params(labelleft=False)
-        if i % across == across - 1 or i == len(maps) - 1:
-            beside = add_axes(figure, Box(box.left + box.width + 0.12, box.bottom, 0.12, box.height))
-            bar = figure.colorbar(image, cax=beside)
-            bar.outline.set_visible(False)
-            bar.set_label(f"{clean(quantity, 34)}\n{difference_words(study)}", size=8.5)
-            bar.ax.yaxis.set_major_formatter(FuncFormatter(number))
-
-
-def _border_frame(space: Space, quantity: Quantity) -> pd.DataFrame:
-    rows = space.of(quantity)
-    return space.points.assign(
-        difference=rows["difference"], h_hot=rows["h_hot"], score=threshold.scores(space, quantity)
-    )
-
-
-def _at(rows: pd.DataFrame, names: list[str], values: Any) -> pd.DataFrame:
-    """Rows of the border in which the other factors stand at these values."""
-    for name, value in zip(names, values if isinstance(values, tuple) else (values,), strict=True):
-        rows = rows[rows[name] == value]
-    return rows
-
-
-def _map(axes: Axes, group: pd.DataFrame, along: list[dict[str, Any]], limit: float) -> Any:
-    """Tiles of the difference; the border as the line on which the score is 1."""
-    x, y = (factor["name"] for factor in along)
-    table = group.pivot_table(index=y, columns=x, values="difference", dropna=False)
-    score = group.pivot_table(index=y, columns=x, values="score", dropna=False)
-    score = score.reindex_like(table)
-    edges = [_edges(np.asarray(axis, float), factor) for axis, factor in zip(
-        (table.columns, table.index), along, strict=True)]  # fmt: skip
-    image = axes.pcolormesh(
-        *edges, table.to_numpy(float), cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True
-    )
-    for row, column in np.argwhere(~np.isfinite(score.to_numpy(float))):
-        (left, right), (low, high) = edges[0][column : column + 2], edges[1][row : row + 2]
-        tile = Rectangle((left, low), right - left, high - low, fill=False, hatch="////", linewidth=0)
-        tile.set_edgecolor(style.MUTED)
-        axes.add_patch(tile)
-    known = np.ma.masked_invalid(np.minimum(score.to_numpy(float), 2.0))
-    if known.count() > 3 and known.min() < 1.0 <= known.max():
-        axes.contour(
-            table.columns, table.index, known, levels=[1.0], colors=[style.INK], linewidths=1.6, zorder=3
-        )
-    for axis, factor, at in zip((axes.xaxis, axes.yaxis), along, (table.columns, table.index), strict=True):
-        (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)(factor["scale"])
-        axis.set_ticks(list(at), [_level(value) for value in at])
-        axis.set_minor_locator(MaxNLocator(1))
-        axis.set_ticks([], minor=True)
-    axes.set_xlabel(_with_unit(along[0]))
-    axes.set_ylabel(_with_unit(along[1]))
-    axes.grid(False)
-    return image
-
-
-def _edges(values: np.ndarray, factor: dict[str, Any]) -> np.ndarray:
-    """Edges of tiles around levels, halfway between them on the factor's scale."""
-    at = np.log(values) if factor["scale"] == "log" else values
-    inner = 0.5 * (at[1:] + at[:-1])
-    edges = np.concatenate([[2 * at[0] - inner[0]], inner, [2 * at[-1] - inner[-1]]])
-    return np.exp(edges) if factor["scale"] == "log" else edges
-
-
-def _border_marks(axes: Axes, rows: pd.DataFrame, along: list[dict[str, Any]]) -> None:
-    x, y = (factor["name"] for factor in along)
-    for row in rows[rows["kind"].isin([threshold.CROSSING, threshold.BOUND])].to_dict("records"):
-        hollow = row["kind"] == threshold.BOUND
-        axes.plot(
-            row[x], row[y], "o", markersize=5, zorder=4, color=style.PAPER if hollow else style.INK,
-            markeredgecolor=style.INK,
-        )  # fmt: skip
-        if np.isfinite(row["h_hot"]):
-            axes.annotate(
-                f"{row['h_hot']:.2g}", (row[x], row[y]), xytext=(4, 4), textcoords="offset points", size=8,
-                zorder=5, path_effects=[withStroke(linewidth=2, foreground=style.PAPER)],
-            )  # fmt: skip
-
-
-def _border_legend() -> list[Artist]:
-    mark: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 5, "markeredgecolor": style.INK}
-    return [
-        Line2D([], [], color=style.INK, label="border, and H_hot on it", **mark),
-        Line2D([], [], color=style.PAPER, label="works here; before it, too few MSCs to tell", **mark),
-        Patch(facecolor="none", edgecolor=style.MUTED, hatch="////", linewidth=0, label="too few to tell"),
-    ]  # fmt: skip
-
-
-def _with_unit(factor: dict[str, Any]) -> str:
-    unit = factor["unit"]
-    return clean(factor["name"], 24) + (f" ({clean(unit, 16)})" if unit and unit != "1" else "")
 
 
 # --- over time ---------------------------------------------------------------------------------------
@@ -336,7 +186,7 @@ def courses(study: Study) -> Plot:
     """The paired difference over time at every point, and what spans most of them."""
     space = space_of(study)
     found = study.tables.get("courses", pd.DataFrame())
-    quantities = space.declared[:_MOST_PANELS]
+    quantities = space.declared[:MOST_PANELS]
     tables = {quantity: _course(found, quantity) for quantity in quantities}
     tables = {quantity: table for quantity, table in tables.items() if not table.empty}
     if not tables:
@@ -374,6 +224,3 @@ def _course(rows: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
         return rows
     mine = rows[(rows["first"] == quantity.first) & (rows["second"] == quantity.second)]
     return mine.pivot_table(index="day", columns="point", values="difference").dropna(how="all")
-
-
-FIGURES: tuple[Callable[[Study], Plot], ...] = (importance, effects, border, courses)

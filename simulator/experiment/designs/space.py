@@ -123,10 +123,15 @@ class Space:
         return (values - low) / (high - low)
 
 
-def factor_scale(factor: dict[str, Any], values: Sequence[float]) -> np.ndarray:
+def factor_scale(factor: dict[str, Any], values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Values of a numeric factor on the scale on which they are interpolated."""
     numbers = np.asarray(values, dtype=float)
     return np.log(numbers) if factor["scale"] == "log" else numbers
+
+
+def factor_unscaled(factor: dict[str, Any], places: np.ndarray) -> np.ndarray:
+    """The values of a numeric factor at places on its scale."""
+    return np.exp(places) if factor["scale"] == "log" else places
 
 
 def summary(values: np.ndarray, level: float) -> dict[str, Any]:

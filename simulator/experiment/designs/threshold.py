@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from .compare import DIFFERENCE
 from .conclusions import TOO_FEW, UNDECIDED, findings
-from .space import Quantity, Space, factor_scale
+from .space import Quantity, Space, factor_scale, factor_unscaled
 
 _CAP = 1e3  # of a score, so that it can be interpolated where nothing varies
 
@@ -39,7 +40,8 @@ def border(space: Space) -> list[dict[str, Any]]:
 
     It works at a point where a difference was seen and is as large as the sweep's `smallest_effect`.  The
     border between two neighboring levels lies where min(|difference|/size, |difference|/half interval)
-    passes 1, interpolated linearly on the factor's scale; `works` says on which side (above or below).
+    passes 1, the interval at Holm's level, interpolated linearly on the factor's scale; `works` says on which
+    side (above or below).
     `h_hot` (its peak) and `expected_mscs` are interpolated there on a logarithmic scale.
     """
     along = numeric(space)[:2]
@@ -62,7 +64,7 @@ def scores(space: Space, quantity: Quantity) -> pd.Series:
     outcomes = rows["outcome"].dropna()
     size = smallest(space, str(outcomes.iloc[0])) if len(outcomes) else 0.0
     effect = rows["difference"].abs().to_numpy(float)
-    half = (0.5 * (rows["high"] - rows["low"])).to_numpy(float)
+    half = _half_interval(rows).to_numpy(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         score = np.minimum(*(np.where(effect > 0.0, effect / limit, 0.0) for limit in (size, half)))
     score = np.minimum(score, _CAP)
@@ -70,6 +72,14 @@ def scores(space: Space, quantity: Quantity) -> pd.Series:
     score = np.where(seen & (effect >= size), np.maximum(score, 1.0), np.minimum(score, 1.0 - 1e-9))
     unknown = findings(rows).isin([TOO_FEW, UNDECIDED]).to_numpy()
     return pd.Series(np.where(unknown, math.nan, score), index=rows.index)
+
+
+def _half_interval(rows: pd.DataFrame) -> pd.Series:
+    """Half the interval that decides whether a difference was seen: at Holm's level among the contrasts."""
+    family = (rows["p_adjusted"] / rows["p_value"]).clip(lower=1.0).fillna(1.0)
+    alpha, freedom = 1.0 - rows["level"], rows["units"] - 1
+    wider = special.stdtrit(freedom, 1.0 - alpha / family / 2) / special.stdtrit(freedom, 1.0 - alpha / 2)
+    return 0.5 * (rows["high"] - rows["low"]) * wider
 
 
 def _lines(space: Space, quantity: Quantity, factor: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -111,7 +121,7 @@ def _between(factor: dict[str, Any], line: pd.DataFrame, a: int, b: int, share: 
     name = factor["name"]
     ends = factor_scale(factor, [line[name].iloc[a], line[name].iloc[b]])
     place = ends[0] + share * (ends[1] - ends[0])
-    found = {name: math.exp(place) if factor["scale"] == "log" else float(place)}
+    found = {name: float(factor_unscaled(factor, place))}
     if share in (0.0, 1.0):
         found = {name: float(line[name].iloc[b if share else a])}  # as written, not rounded on the way
     for column in ("h_hot", "expected_mscs"):

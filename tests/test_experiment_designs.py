@@ -12,6 +12,7 @@ from scipy import special
 from simulator.experiment.designs import conclusions, factorial, screening, threshold
 from simulator.experiment.designs.compare import NOT_SEEN, Member, contrasts
 from simulator.experiment.designs.space import Space
+from simulator.report import words
 
 PATIENTS = 6
 HOMING = "homing: {path: drugs.msc.homing, values: [0.001, 0.01, 0.1], scale: log}"
@@ -249,6 +250,26 @@ def test_a_conclusion_holds_where_its_finding_does_and_names_what_overturns_it()
     (part,) = select(parts, factor="homing", part=0.001)
     assert (part["finding"], part["overturns"], part["holds"]) == ("too_few", 1, 0)
     assert 0.0 < whole["detectable"] < 0.2
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_of_a_file_that_is_the_exception_in_its_space_no_part_overturns_the_finding(few):
+    text = sweep_text(
+        "homing: {path: drugs.msc.homing, low: 0.001, high: 0.1, scale: log}",
+        more="  design: latin_hypercube\n  points: 12\n",
+    )
+    own = sweep_of(text).labels(sweep_of(text).points[0])[0]
+    beyond = 0.002 if few else 0.03  # homing above which nothing is seen
+    space = space_of(
+        sweep_of(text), lambda v: -0.3 if v["homing"] in (own, None) or v["homing"] < beyond else 0.0
+    )
+    (whole,), parts = conclusions.conclusions(space)
+    assert whole["finding"] == "lower"
+    assert (whole["lower"] < whole["not_seen"]) == few
+    assert whole["overturned_by"] == ("" if few else "homing")
+    told = words.conclusion(whole, "latin_hypercube", "log tumor_volume", 0.95)
+    assert ("The file is the exception: commonly no difference seen" in told) == few
+    assert ("Overturned by" in told) == (not few)
 
 
 def test_one_at_a_time_compares_with_the_file():

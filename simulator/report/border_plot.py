@@ -17,7 +17,7 @@ from scipy.interpolate import RegularGridInterpolator
 from ..experiment.designs import threshold
 from ..experiment.designs.space import Quantity, Space, factor_scale, factor_unscaled
 from . import style
-from .canvas import Box, Missing, Plot, add_axes, clean, drawn, number, sheet
+from .canvas import Box, Inapplicable, Plot, add_axes, clean, drawn, number, sheet
 from .study import Study
 from .sweep_plots import MOST_PANELS, difference_words, level_words, space_of
 
@@ -38,7 +38,7 @@ def border(study: Study) -> Plot:
     space = space_of(study)
     along = threshold.numeric(space)[:2]
     if not along:
-        raise Missing("the design is no grid of two numeric factors")
+        raise Inapplicable("the design is no grid of two numeric factors")
     others = [factor["name"] for factor in space.factors if factor not in along]
     groups = {
         quantity: list(frame.groupby(others, sort=False))[:MOST_PANELS] if others else [((), frame)]

@@ -55,6 +55,10 @@ class Missing(Exception):
     """This study has nothing to draw the figure from; the text says what is lacking."""
 
 
+class Inapplicable(Missing):
+    """A study of this design has no such figure: nothing is lacking, and nothing is said."""
+
+
 def drawn(function: Callable[..., Plot]) -> Callable[..., Plot]:
     """Run a plotting function under the house style, leaving matplotlib's own settings alone."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..base.errors import InputError
 from . import attribution, border_plot, dosing, forest, maps, overview, plots, sections, sweep_plots, trial
-from .canvas import Missing, Plot, save, write_whole
+from .canvas import Inapplicable, Missing, Plot, save, write_whole
 from .html import Html, escaped, figure as framed, join, tag
 from .study import Study, open_study
 
@@ -64,6 +64,8 @@ def _figures(study: Study) -> dict[str, Html]:
     for draw in (*(OF_SWEEPS if study.plan.sweep is not None else ()), *of_runs):
         try:
             plot: Plot = draw(study)
+        except Inapplicable:
+            continue
         except Missing as missing:
             study.notes.append(f"The figure '{draw.__name__.replace('_', ' ')}' is not drawn: {missing}.")
             continue

@@ -1,6 +1,7 @@
 """The sections of a sweep: what holds over its points, what overturns it, and where the border lies."""
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -21,12 +22,19 @@ def answer(study: Study) -> Html:
         return tag("p", "There is no contrast to tell.")
     design = study.plan.sweep["design"]
     items = [
-        tag("li", tag("span", words.finding(str(row["finding"]), study.outcome),
-                      class_=f"chip {_CHIPS.get(str(row['finding']), 'unseen')}"),
+        tag("li", _chip(row, design, study.outcome),
             tag("p", words.conclusion(row, design, study.outcome, study.level)))
         for row in rows.to_dict("records")
     ]  # fmt: skip
     return tag("ul", *items, class_="verdicts card")
+
+
+def _chip(row: dict[Any, Any], design: str, outcome: str) -> Html:
+    """The finding in a word; one that is an exception in the space around it does not stand out."""
+    found = str(row["finding"])
+    if words.exceptional(row, design):
+        return tag("span", f"{words.finding(found, outcome)}, an exception", class_="chip unseen")
+    return tag("span", words.finding(found, outcome), class_=f"chip {_CHIPS.get(found, 'unseen')}")
 
 
 def factors(study: Study) -> Html:

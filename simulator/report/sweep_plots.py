@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from ..experiment.designs.space import Quantity, Space
 from ..experiment.words import count
 from . import style
-from .canvas import Missing, Plot, add_axes, clean, days_x, drawn, number, sheet
+from .canvas import Inapplicable, Missing, Plot, add_axes, clean, days_x, drawn, number, sheet
 from .stats import fan, split_outcome
 from .study import Study
 from .words import outcome_words
@@ -71,6 +71,9 @@ def importance(study: Study) -> Plot:
         axes.set_title(clean(quantity, 34))
         axes.set_xlabel(words if len(quantities) == 1 else "")
         _rows_y(axes, names if i % 3 == 0 else [], len(names))
+        if space.design == "latin_hypercube":  # correlations
+            axes.set_xlim(-1.05, 1.05)
+            axes.set_xticks([-1.0, -0.5, 0.0, 0.5, 1.0])
     caption = (
         "Bars with intervals over patients or points; blue: more of the factor raises the outcome of the "
         "first arm against the second, orange: lowers it. Of shares, all are blue."
@@ -132,9 +135,11 @@ def _rows_y(axes: Axes, names: list[str], rows: int) -> None:
 def effects(study: Study) -> Plot:
     """Main effects and the largest interactions of a grid, with intervals over patients."""
     space = space_of(study)
+    if space.design != "grid":
+        raise Inapplicable("the design is no grid")
     found = study.tables.get("effects", pd.DataFrame())
     if found.empty:
-        raise Missing("the design is no grid")
+        raise Missing("nothing was measured of any factor")
     quantity = str(space.declared[0])
     rows = found[found["quantity"] == quantity]
     pairs = rows[rows["factor_2"].notna()]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .compare import DIFFERENCE, FEW_MSCS
-from .space import Quantity, Space
+from .space import SAMPLES, Quantity, Space
 
 COLUMNS = (
     "quantity", "finding", "points", "holds", "share", "low", "high",
@@ -38,14 +38,17 @@ def conclusions(space: Space) -> tuple[list[dict[str, Any]], list[dict[str, Any]
     not_seen, too_few MSCs, or undecided.  `share` is that of the points at which it holds, with a Wilson
     interval where these are an independent sample of the space; `detectable` the median over points of
     the true difference that would have been seen with power 0.8.  A part (a level, or a third of a range)
-    overturns a finding where another is commoner in it.
+    overturns a finding where another is commoner in it; none does so where the file's own finding is an
+    exception in the space that was sampled around it.
     """
     whole, parts = [], []
     for quantity in space.declared:
         rows = space.of(quantity)
         found = findings(rows)
         base = str(found[0]) if space.has_base else _commonest(found)
-        of_parts = list(_parts(space, quantity, rows, found, base))
+        counts = found[space.independent].value_counts()
+        exceptional = space.design in SAMPLES and counts.max() > counts.get(base, 0)
+        of_parts = list(_parts(space, quantity, rows, found, base, exceptional))
         whole.append(_whole(space, quantity, rows, found, base, of_parts))
         parts += of_parts
     return whole, parts
@@ -93,7 +96,7 @@ def _whole(
 
 
 def _parts(
-    space: Space, quantity: Quantity, rows: pd.DataFrame, found: pd.Series, base: str
+    space: Space, quantity: Quantity, rows: pd.DataFrame, found: pd.Series, base: str, exceptional: bool
 ) -> Iterator[dict[str, Any]]:
     for factor in space.factors:
         for part, numbers in _divided(space, factor):
@@ -110,7 +113,7 @@ def _parts(
                 "share": float((here == base).mean()),
                 "difference": float(rows.loc[numbers, "difference"].mean()),
                 "finding": common,
-                "overturns": int(common != base),
+                "overturns": int(common != base and not exceptional),
             }
 
 

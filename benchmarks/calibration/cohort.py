@@ -1,6 +1,6 @@
 """Fit the share of CD8 cells that see the tumor: as many of a cohort respond to anti-PD-1 as in trials.
 
-    python benchmarks/calibration/cohort.py human_mss FOLDER [--write]     # seven minutes a round
+    python benchmarks/calibration/cohort.py human_mss FOLDER [--write]     # a quarter of an hour a round
 
 Who responds is a matter of how patients differ, so the medians of a species cannot tell: patients drawn from
 its population are treated, and RECIST judges them (`experiment.validation.cohorts`).  While the published
@@ -100,7 +100,7 @@ def main() -> None:
     )
     parser.add_argument("species", choices=sorted(COHORTS))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--patients", type=int, default=60)
+    parser.add_argument("--patients", type=int, default=120, help="how many a round treats")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--write", action="store_true", help="store the result in responses.json")
     given = parser.parse_args()

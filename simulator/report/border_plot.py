@@ -142,10 +142,10 @@ def _map(axes: Axes, group: pd.DataFrame, along: list[dict[str, Any]], limit: fl
 
 def _edges(values: np.ndarray, factor: dict[str, Any]) -> np.ndarray:
     """Edges of tiles around levels, halfway between them on the factor's scale."""
-    at = np.log(values) if factor["scale"] == "log" else values
+    at = factor_scale(factor, values)
     inner = 0.5 * (at[1:] + at[:-1])
     edges = np.concatenate([[2 * at[0] - inner[0]], inner, [2 * at[-1] - inner[-1]]])
-    return np.exp(edges) if factor["scale"] == "log" else edges
+    return factor_unscaled(factor, edges)
 
 
 def _finely(score: pd.DataFrame, along: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..experiment.designs import threshold
+from ..experiment.designs import conclusions, threshold
 from . import words
 from .canvas import number
 from .html import Html, table, tag
@@ -32,7 +32,7 @@ def answer(study: Study) -> Html:
 def _chip(row: dict[Any, Any], design: str, outcome: str) -> Html:
     """The finding in a word; one that is an exception in the space around it does not stand out."""
     found = str(row["finding"])
-    if words.exceptional(row, design):
+    if conclusions.exception(design, found, row):
         return tag("span", f"{words.finding(found, outcome)}, an exception", class_="chip unseen")
     return tag("span", words.finding(found, outcome), class_=f"chip {_CHIPS.get(found, 'unseen')}")
 

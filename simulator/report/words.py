@@ -6,7 +6,6 @@ from typing import Any
 
 from ..experiment.designs import compare, conclusions
 from ..experiment.designs.paired import POWER
-from ..experiment.designs.space import SAMPLES
 from .canvas import clean
 from .stats import split_outcome
 
@@ -107,17 +106,11 @@ def conclusion(row: Row, design: str, outcome: str, level: float) -> str:
             share += f" ({holds}, {100 * level:g} % interval {ends})"
         said = f"{who}: {what} {found} as the file stands, and so in {share}"
     said += f"; {', '.join(others)}" if others else ""
-    rarer = exceptional(row, design)
-    said += f". The file is the exception: commonly {finding(rarer, outcome)}" if rarer else ""
+    common = conclusions.exception(design, str(row["finding"]), row)
+    said += f". The file is the exception: commonly {finding(common, outcome)}" if common else ""
     overturned = row["overturned_by"]
     turned = f" Overturned by {overturned}." if isinstance(overturned, str) and overturned else ""
     return f"{said}.{turned}{_power(row, outcome)}"
-
-
-def exceptional(row: Row, design: str) -> str:
-    """The commonest finding of a sampled space where that is not the file's own, else nothing."""
-    common = max(conclusions.FINDINGS, key=lambda word: int(row[word]))
-    return common if design in SAMPLES and int(row[common]) > int(row["holds"]) else ""
 
 
 def _power(row: Row, outcome: str) -> str:

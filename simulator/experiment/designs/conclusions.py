@@ -1,7 +1,7 @@
 """Whether the conclusion of a contrast holds over a sweep, and which factor overturns it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,9 +46,8 @@ def conclusions(space: Space) -> tuple[list[dict[str, Any]], list[dict[str, Any]
         rows = space.of(quantity)
         found = findings(rows)
         base = str(found[0]) if space.has_base else _commonest(found)
-        counts = found[space.independent].value_counts()
-        exceptional = space.design in SAMPLES and counts.max() > counts.get(base, 0)
-        of_parts = list(_parts(space, quantity, rows, found, base, exceptional))
+        exceptional = exception(space.design, base, found[space.independent].value_counts())
+        of_parts = list(_parts(space, quantity, rows, found, base, bool(exceptional)))
         whole.append(_whole(space, quantity, rows, found, base, of_parts))
         parts += of_parts
     return whole, parts
@@ -65,6 +64,15 @@ def findings(rows: pd.DataFrame) -> pd.Series:
     found[seen & (rows["difference"] > 0)] = HIGHER
     found[few] = TOO_FEW
     return found
+
+
+def exception(design: str, finding: str, counts: Mapping[Any, Any] | pd.Series) -> str:
+    """The commonest finding of a sampled space, where that is not the file's own; else nothing.
+
+    counts : of points, by finding.
+    """
+    common = max(FINDINGS, key=lambda word: int(counts.get(word, 0)))
+    return common if design in SAMPLES and counts.get(common, 0) > counts.get(finding, 0) else ""
 
 
 def _whole(

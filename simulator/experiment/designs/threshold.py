@@ -41,8 +41,8 @@ def border(space: Space) -> list[dict[str, Any]]:
     It works at a point where a difference was seen and is as large as the sweep's `smallest_effect`.  The
     border between two neighboring levels lies where min(|difference|/size, |difference|/half interval)
     passes 1, the interval at Holm's level, interpolated linearly on the factor's scale; `works` says on which
-    side (above or below).
-    `h_hot` (its peak) and `expected_mscs` are interpolated there on a logarithmic scale.
+    side (above or below).  `h_hot` (its peak) and `expected_mscs` are interpolated there on a logarithmic
+    scale.
     """
     along = numeric(space)[:2]
     return [row for quantity in space.declared for factor in along for row in _lines(space, quantity, factor)]

@@ -272,6 +272,14 @@ def test_of_a_file_that_is_the_exception_in_its_space_no_part_overturns_the_find
     assert ("Overturned by" in told) == (not few)
 
 
+def test_a_part_in_which_findings_are_equally_common_overturns_nothing():
+    works = lambda v: -0.3 if v["homing"] == 0.1 and v["entry"] == "on" else 0.0  # noqa: E731
+    (whole,), parts = conclusions.conclusions(space_of(sweep_of(sweep_text(HOMING, ENTRY)), works))
+    (tied,) = select(parts, factor="homing", part=0.1)
+    assert (whole["finding"], tied["points"], tied["holds"], tied["overturns"]) == ("not_seen", 2, 1, 0)
+    assert whole["overturned_by"] == ""
+
+
 def test_one_at_a_time_compares_with_the_file():
     sweep = sweep_of(sweep_text(HOMING, GENE, more="  design: one_at_a_time\n"))
     (whole,), parts = conclusions.conclusions(

@@ -112,6 +112,7 @@ def _parts(
             if not len(here):
                 continue
             common = _commonest(here)
+            commoner = (here == common).sum() > (here == base).sum()
             yield {
                 "quantity": str(quantity),
                 "factor": factor["name"],
@@ -121,7 +122,7 @@ def _parts(
                 "share": float((here == base).mean()),
                 "difference": float(rows.loc[numbers, "difference"].mean()),
                 "finding": common,
-                "overturns": int(common != base and not exceptional),
+                "overturns": int(commoner and not exceptional),
             }
 
 
